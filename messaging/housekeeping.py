@@ -1,0 +1,27 @@
+"""Work that keeps tables from growing, done every now and then."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from messaging.postgres import TRANSIENT_ERRORS
+
+log = logging.getLogger(__name__)
+
+Chore = Callable[[], Awaitable[int]]
+"""Deletes what has expired and returns how many rows that were."""
+
+PERIOD_SECONDS = 60.0
+
+
+async def housekeeping(chores: Mapping[str, Chore], period: float = PERIOD_SECONDS) -> None:
+    """Does every chore each `period` seconds, until cancelled; an outage only postpones it."""
+    while True:
+        await asyncio.sleep(period)
+        for name, chore in chores.items():
+            try:
+                deleted = await chore()
+            except TRANSIENT_ERRORS as error:
+                log.warning("%s: postponed: %s: %s", name, type(error).__name__, error)
+            else:
+                log.log(logging.INFO if deleted else logging.DEBUG, "%s: %d rows deleted", name, deleted)

@@ -1,0 +1,136 @@
+"""The Kafka side of the bridge: records of given partitions from given offsets on.
+
+No consumer group and no committed offset: the position lives in the stream.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from services.bridge.translate import Record
+
+T = TypeVar("T")
+
+POLL_SECONDS = 1.0
+ADMIN_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic as it is now; another `id` means another topic under the same name."""
+
+    name: str
+    id: str
+    partitions: int
+
+
+Partition = tuple[str, int]
+"""A topic's name and a partition's number."""
+
+
+class KafkaRecords:
+    """Reads Kafka; the client library blocks, so it has a thread of its own.
+
+    Args:
+        bootstrap_servers, username, password: SASL PLAIN.
+    """
+
+    def __init__(self, bootstrap_servers: str, username: str, password: str) -> None:
+        connection: dict[str, str | int | float | bool] = {
+            "bootstrap.servers": bootstrap_servers,
+            "security.protocol": "SASL_PLAINTEXT",
+            "sasl.mechanism": "PLAIN",
+            "sasl.username": username,
+            "sasl.password": password,
+            "client.id": "bridge",
+            "reconnect.backoff.max.ms": 1_000,
+        }
+        self._thread = ThreadPoolExecutor(1, "kafka")
+        self._admin = AdminClient(connection)
+        self._consumer = Consumer(
+            {
+                **connection,
+                # Required by the library, and never joined: partitions are assigned by hand.
+                "group.id": "bridge",
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                # A position that Kafka has not got (any more): from the first record that it has.
+                "auto.offset.reset": "earliest",
+                "isolation.level": "read_committed",
+                "fetch.wait.max.ms": 500,
+                "fetch.min.bytes": 1,
+                "fetch.error.backoff.ms": 100,
+                "fetch.queue.backoff.ms": 10,
+                "queued.min.messages": 10_000,
+                "queued.max.messages.kbytes": 16_384,
+            }
+        )
+        self._topic_ids: dict[str, str] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._in_thread(self._consumer.close)
+        self._thread.shutdown(wait=False)
+
+    async def describe(self, names: Sequence[str]) -> list[Topic]:
+        """The topics as they are now.
+
+        Raises:
+            KafkaException: Kafka is away, or a topic does not exist (yet).
+        """
+        described = self._admin.describe_topics(TopicCollection(list(names)), request_timeout=ADMIN_SECONDS)
+        topics = [await asyncio.wrap_future(future) for future in described.values()]
+        return [Topic(topic.name, str(topic.topic_id), len(topic.partitions)) for topic in topics]
+
+    async def start(self, topics: Sequence[Topic], offsets: Mapping[Partition, int]) -> None:
+        """Reads all partitions of the topics from these offsets on; one without an offset from its beginning."""
+        self._topic_ids = {topic.name: topic.id for topic in topics}
+        partitions = [
+            TopicPartition(topic.name, number, offsets.get((topic.name, number), OFFSET_BEGINNING))
+            for topic in topics
+            for number in range(topic.partitions)
+        ]
+        await self._in_thread(self._consumer.assign, partitions)
+
+    async def take(self, limit: int) -> list[Record]:
+        """Waits up to `POLL_SECONDS` for a record and returns it with those that came along.
+
+        Raises:
+            KafkaException: a partition cannot be read; start anew.
+        """
+        return [self._record(message) for message in await self._in_thread(self._take, limit)]
+
+    def _take(self, limit: int) -> list[Message]:
+        # consume(n, timeout) would hold the first record back until n have come or the timeout has passed.
+        first = self._consumer.poll(POLL_SECONDS)
+        if first is None:
+            return []
+        return [first, *self._consumer.consume(limit - 1, 0)]
+
+    def _record(self, message: Message) -> Record:
+        error = message.error()
+        if error is not None:
+            raise KafkaException(error)
+        topic, partition, offset = message.topic(), message.partition(), message.offset()
+        assert topic is not None
+        assert partition is not None
+        assert offset is not None
+        headers = [(str(name), _bytes(value)) for name, value in list(message.headers() or ())]
+        return Record(topic, self._topic_ids[topic], partition, offset, message.value() or b"", headers)
+
+    async def _in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+
+
+def _bytes(value: str | bytes | None) -> bytes | None:
+    return value.encode() if isinstance(value, str) else value

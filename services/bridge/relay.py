@@ -1,0 +1,86 @@
+"""The bridge's loop: from the stream's own position, Kafka records into the stream, in order, for ever."""
+
+import asyncio
+import logging
+import time
+
+from confluent_kafka import KafkaException
+from nats.aio.client import Client
+
+from messaging.streams import UNREACHABLE_ERRORS
+from services.bridge.event_stream import EventStream, Fenced
+from services.bridge.kafka import KafkaRecords, Topic
+from services.bridge.translate import translate
+
+log = logging.getLogger(__name__)
+
+BATCH = 500
+LOOK_FOR_NEW_TOPICS_SECONDS = 5.0
+
+RESUME_SECONDS = 0.5
+
+
+class TopicsChanged(Exception):
+    """A topic was made anew or has got more partitions."""
+
+
+FAULTS: tuple[type[Exception], ...] = (*UNREACHABLE_ERRORS, KafkaException, Fenced, TopicsChanged)
+"""After any of these the position is read from the stream again."""
+
+
+class Relay:
+    """Forwards the topics' records into the stream.
+
+    Nothing is kept between two rounds but what the stream itself holds, so a crash at any moment
+    leaves neither a gap nor a duplicate.
+    """
+
+    def __init__(self, client: Client, records: KafkaRecords, topic_names: list[str]) -> None:
+        self._stream = EventStream(client)
+        self._client = client
+        self._records = records
+        self._topic_names = topic_names
+        self._stopping = False
+        self.fault: str | None = "not started"
+        """Why nothing is being forwarded; None while all is well."""
+
+    async def run(self) -> None:
+        """Forwards until `stop`, resuming from the stream's position after every fault."""
+        while not self._stopping:
+            try:
+                await self._forward()
+            except FAULTS as error:
+                if self._client.is_closed:
+                    raise
+                self.fault = f"{type(error).__name__}: {error}"
+                log.warning("resuming from the stream's position after %s", self.fault)
+                await asyncio.sleep(RESUME_SECONDS)
+
+    def stop(self) -> None:
+        """Lets `run` finish the batch in hand and return."""
+        self._stopping = True
+
+    async def _forward(self) -> None:
+        topics = await self._start()
+        self.fault = None
+        looked = time.monotonic()
+        while not self._stopping:
+            records = await self._records.take(BATCH)
+            if records:
+                await self._stream.append([translate(record) for record in records])
+            if time.monotonic() - looked > LOOK_FOR_NEW_TOPICS_SECONDS:
+                await self._check_topics(topics)
+                looked = time.monotonic()
+
+    async def _start(self) -> list[Topic]:
+        await self._stream.open()
+        topics = await self._records.describe(self._topic_names)
+        offsets = await self._stream.next_offsets(topics)
+        await self._records.start(topics, offsets)
+        log.info("forwarding %s from %s", ", ".join(self._topic_names), offsets or "the beginning")
+        return topics
+
+    async def _check_topics(self, topics: list[Topic]) -> None:
+        # Kafka was wiped: the client goes on quietly with the new topic of the same name.
+        if await self._records.describe(self._topic_names) != topics:
+            raise TopicsChanged("the topics are not those that reading began with")

@@ -1,0 +1,72 @@
+"""From a Kafka record to a JetStream message.
+
+Pure. Every record becomes exactly one message, even one that nobody can read: the position in Kafka
+is taken from the stream, so a record left out would be a gap, and the consumers have a place for
+what they cannot read.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from messaging.envelope import ID, KAFKA_OFFSET, KAFKA_PARTITION, KAFKA_TOPIC, KAFKA_TOPIC_ID, MESSAGE_ID, TYPE
+
+UNREADABLE = "Unreadable"
+"""The type token of a record that names no event type of its own."""
+
+_TYPE_TOKEN = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,127}")
+_NOT_IN_A_HEADER = re.compile(r"[\r\n\x00]")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A Kafka record with where it stood.
+
+    Attributes:
+        topic: `events.<aggregate>`.
+        topic_id: Kafka's own id of the topic, another one after the topic or the cluster was made anew.
+        headers: as Debezium wrote them; a value may be None.
+    """
+
+    topic: str
+    topic_id: str
+    partition: int
+    offset: int
+    value: bytes
+    headers: Sequence[tuple[str, bytes | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A JetStream message, ready to be published."""
+
+    subject: str
+    headers: dict[str, str]
+    payload: bytes
+
+    @property
+    def event_id(self) -> str | None:
+        return self.headers.get(MESSAGE_ID)
+
+
+def partition_subjects(topic: str, partition: int) -> str:
+    """The subjects of all messages that came from a Kafka partition."""
+    return f"{topic}.{partition}.>"
+
+
+def translate(record: Record) -> Message:
+    """The message for a record: its headers, its event id for deduplication, and its position."""
+    headers = {name: _header_value(value) for name, value in record.headers if value is not None}
+    event_type = headers.get(TYPE, "")
+    token = event_type if _TYPE_TOKEN.fullmatch(event_type) else UNREADABLE
+    if headers.get(ID):
+        headers[MESSAGE_ID] = headers[ID]
+    headers[KAFKA_TOPIC] = record.topic
+    headers[KAFKA_TOPIC_ID] = record.topic_id
+    headers[KAFKA_PARTITION] = str(record.partition)
+    headers[KAFKA_OFFSET] = str(record.offset)
+    return Message(f"{record.topic}.{record.partition}.{token}", headers, record.value)
+
+
+def _header_value(value: bytes) -> str:
+    return _NOT_IN_A_HEADER.sub(" ", value.decode("utf-8", "backslashreplace"))

@@ -1,0 +1,1 @@
+"""Owns customers and the credit reserved for their orders."""

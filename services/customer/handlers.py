@@ -1,0 +1,117 @@
+"""What the customer service does: for a request, and for a batch of events about orders.
+
+Each runs in one transaction, together with the events that it causes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import asyncpg
+
+from contracts.wire import UnreadablePayload
+from messaging import outbox
+from messaging.envelope import Envelope
+from messaging.errors import Undecodable
+from messaging.outbox import OutboxRow
+from services.customer import domain, repository
+from services.customer.domain import Customer, Reservation, ReservationState
+from services.customer.events import AGGREGATE, ORDER_EVENTS, CustomerEvent, OrderEvent
+from services.customer.requests import CreateCustomer
+from web import idempotency
+
+
+async def create_customer(
+    pool: asyncpg.Pool, command: CreateCustomer, idempotency_key: str | None, traceparent: str | None
+) -> int:
+    """Creates a customer and returns its id; the same key and command return the first one's.
+
+    Raises:
+        web.problems.Problem: the key was used with another command.
+    """
+    async with pool.acquire() as connection, connection.transaction():
+        if idempotency_key:
+            first = await idempotency.claim(connection, idempotency_key, command)
+            if first is not None:
+                return int(first)
+        customer = await repository.insert_customer(connection, command.name, command.credit_limit.cents)
+        await outbox.append(connection, [_row(domain.created(customer), traceparent)])
+        if idempotency_key:
+            await idempotency.keep(connection, idempotency_key, customer.id)
+        return customer.id
+
+
+async def handle_order_events(pool: asyncpg.Pool, envelopes: Sequence[Envelope]) -> None:
+    """Decides on the credit of a batch of orders, in one transaction.
+
+    Raises:
+        Undecodable: a payload is not what its type promises.
+        asyncpg.UniqueViolationError: another instance decided one of the orders at the same
+            moment; tried again, its decision is found.
+    """
+    batch = [(_read(envelope), envelope.traceparent) for envelope in envelopes]
+    async with pool.acquire() as connection, connection.transaction():
+        ledger = await _load(connection, [event for event, _ in batch])
+        for event, traceparent in batch:
+            ledger.apply(event, traceparent)
+        await _store(connection, ledger)
+
+
+@dataclass(slots=True)
+class _Ledger:
+    """The locked states that a batch is about, and what it has changed of them so far."""
+
+    customers: dict[int, Customer]
+    reservations: dict[int, Reservation]
+    changed_customers: dict[int, Customer] = field(default_factory=dict)
+    new_reservations: dict[int, Reservation] = field(default_factory=dict)
+    released: set[int] = field(default_factory=set)
+    rows: list[OutboxRow] = field(default_factory=list)
+
+    def apply(self, event: OrderEvent, traceparent: str | None) -> None:
+        outcome = domain.decide(event, self.customers.get(event.customer_id), self.reservations.get(event.order_id))
+        if outcome.customer:
+            self.customers[outcome.customer.id] = outcome.customer
+            self.changed_customers[outcome.customer.id] = outcome.customer
+        if outcome.reservation:
+            self._note_reservation(outcome.reservation)
+        if outcome.event:
+            self.rows.append(_row(outcome.event, traceparent))
+
+    def _note_reservation(self, reservation: Reservation) -> None:
+        order_id = reservation.order_id
+        stored_before = order_id in self.reservations and order_id not in self.new_reservations
+        self.reservations[order_id] = reservation
+        if not stored_before:
+            self.new_reservations[order_id] = reservation
+        elif reservation.state is ReservationState.RELEASED:
+            self.released.add(order_id)
+
+
+async def _load(connection: repository.Connection, events: Sequence[OrderEvent]) -> _Ledger:
+    # The customers first: their lock is what makes the reservations that are read next the last word.
+    customers = await repository.lock_customers(connection, {event.customer_id for event in events})
+    reservations = await repository.find_reservations(connection, {event.order_id for event in events})
+    return _Ledger(customers, reservations)
+
+
+async def _store(connection: repository.Connection, ledger: _Ledger) -> None:
+    if ledger.changed_customers:
+        await repository.store_customers(connection, ledger.changed_customers.values())
+    if ledger.new_reservations:
+        await repository.insert_reservations(connection, ledger.new_reservations.values())
+    if ledger.released:
+        await repository.release_reservations(connection, ledger.released)
+    await outbox.append(connection, ledger.rows)
+
+
+def _read(envelope: Envelope) -> OrderEvent:
+    try:
+        return ORDER_EVENTS[envelope.type].from_json(envelope.payload)
+    except KeyError as error:
+        raise Undecodable(f"{envelope.type} is not an event type that this service knows") from error
+    except UnreadablePayload as error:
+        raise Undecodable(str(error)) from error
+
+
+def _row(event: CustomerEvent, traceparent: str | None) -> OutboxRow:
+    return OutboxRow(AGGREGATE, str(event.customer_id), type(event).__name__, event.to_json(), traceparent)

@@ -1,0 +1,66 @@
+"""The customer service's HTTP side."""
+
+from typing import Any
+
+import asyncpg
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from contracts.money import to_amount
+from messaging.envelope import valid_traceparent
+from services.customer import handlers, repository
+from services.customer.domain import Customer
+from services.customer.requests import CreateCustomer
+from web.answers import JsonResponse
+from web.bodies import read_body
+from web.pages import page_body, requested_page
+from web.parameters import idempotency_key, path_id
+from web.problems import NotFound
+
+
+async def create_customer(request: Request) -> Response:
+    """POST /customers"""
+    key = idempotency_key(request)
+    command = await read_body(request, CreateCustomer)
+    traceparent = valid_traceparent(request.headers.get("traceparent"))
+    customer_id = await handlers.create_customer(_pool(request), command, key, traceparent)
+    return JsonResponse({"customerId": customer_id})
+
+
+async def get_customer(request: Request) -> Response:
+    """GET /customers/{customerId}"""
+    customer_id = path_id(request, "customerId")
+    customer = await repository.find_customer(_pool(request), customer_id)
+    if customer is None:
+        raise NotFound(f"there is no customer {customer_id}")
+    return JsonResponse(_body(customer))
+
+
+async def list_customers(request: Request) -> Response:
+    """GET /customers?limit=&after="""
+    page = requested_page(request)
+    customers = await repository.list_customers(_pool(request), page.ascending_start(), page.limit)
+    last_id = customers[-1].id if customers else None
+    return JsonResponse(page_body(request, page, [_body(customer) for customer in customers], last_id))
+
+
+routes = [
+    Route("/customers", create_customer, methods=["POST"]),
+    Route("/customers", list_customers, methods=["GET"]),
+    Route("/customers/{customerId}", get_customer, methods=["GET"]),
+]
+
+
+def _pool(request: Request) -> asyncpg.Pool:
+    pool: asyncpg.Pool = request.state.pool
+    return pool
+
+
+def _body(customer: Customer) -> dict[str, Any]:
+    return {
+        "customerId": customer.id,
+        "name": customer.name,
+        "creditLimit": {"amount": to_amount(customer.credit_limit)},
+        "availableCredit": {"amount": to_amount(customer.available)},
+    }

@@ -1,0 +1,25 @@
+"""What the customer service is told by its environment."""
+
+from datetime import timedelta
+
+from pydantic import Field, SecretStr
+
+from web.server import ServerSettings
+
+
+class Settings(ServerSettings):
+    """One environment variable for each field, in capitals."""
+
+    database_url: SecretStr
+    nats_url: str
+    nats_token: SecretStr
+    outbox_retention_seconds: int = Field(default=7 * 24 * 3600, ge=60)
+    idempotency_retention_seconds: int = Field(default=24 * 3600, ge=60)
+
+    @property
+    def outbox_retention(self) -> timedelta:
+        return timedelta(seconds=self.outbox_retention_seconds)
+
+    @property
+    def idempotency_retention(self) -> timedelta:
+        return timedelta(seconds=self.idempotency_retention_seconds)

@@ -1,0 +1,1 @@
+"""Owns the view of customers with their orders (CQRS)."""

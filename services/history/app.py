@@ -1,0 +1,44 @@
+"""The history service put together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from functools import partial
+from typing import Any
+
+from starlette.applications import Starlette
+
+from messaging.subscriber import Subscriber
+from services.history.handlers import handle_events
+from services.history.routes import routes
+from services.history.settings import Settings
+from services.history.subscriptions import EVERYTHING
+from services.history.views import TRANSIENT_ERRORS, Views
+from web.health import health_routes
+from web.problems import exception_handlers
+from web.server import background
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The service as an ASGI application; its resources open and close with its lifespan."""
+    parts: dict[str, Any] = {}
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:  # noqa: ARG001 - Starlette's signature
+        with closing(Views(settings.mongodb_url.get_secret_value())) as views:
+            subscriber = Subscriber(
+                settings.nats_url,
+                settings.nats_token.get_secret_value(),
+                EVERYTHING,
+                partial(handle_events, views),
+                TRANSIENT_ERRORS,
+                prepare=views.prepare,
+            )
+            parts.update(database=views.ping, consumer=subscriber.fault)
+            async with background(subscriber.run(), "subscriber", subscriber.stop):
+                yield {"views": views}
+
+    return Starlette(
+        routes=[*routes, *health_routes(parts)],
+        lifespan=lifespan,
+        exception_handlers=exception_handlers(TRANSIENT_ERRORS),
+    )

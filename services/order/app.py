@@ -1,0 +1,59 @@
+"""The order service put together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+
+from messaging import outbox
+from messaging.housekeeping import housekeeping
+from messaging.postgres import TRANSIENT_ERRORS, apply_schema, is_reachable, open_pool
+from messaging.subscriber import Subscriber
+from services.order.handlers import handle_credit_decisions
+from services.order.routes import routes
+from services.order.settings import Settings
+from services.order.subscriptions import CREDIT_DECISIONS
+from services.order.waiting import Waiting
+from web import idempotency
+from web.health import health_routes
+from web.problems import exception_handlers
+from web.server import background
+
+SCHEMA = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The service as an ASGI application; its resources open and close with its lifespan."""
+    parts: dict[str, Any] = {}
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:  # noqa: ARG001 - Starlette's signature
+        async with await open_pool(settings.database_url.get_secret_value(), "order") as pool:
+            waiting = Waiting()
+            subscriber = Subscriber(
+                settings.nats_url,
+                settings.nats_token.get_secret_value(),
+                CREDIT_DECISIONS,
+                partial(handle_credit_decisions, pool, waiting),
+                TRANSIENT_ERRORS,
+                prepare=partial(apply_schema, pool, SCHEMA),
+            )
+            chores = {
+                "outbox": partial(outbox.delete_expired, pool, settings.outbox_retention),
+                "idempotency keys": partial(idempotency.delete_expired, pool, settings.idempotency_retention),
+            }
+            parts.update(database=partial(is_reachable, pool), consumer=subscriber.fault)
+            async with (
+                background(housekeeping(chores), "housekeeping"),
+                background(subscriber.run(), "subscriber", subscriber.stop),
+            ):
+                yield {"pool": pool, "waiting": waiting}
+
+    return Starlette(
+        routes=[*routes, *health_routes(parts)],
+        lifespan=lifespan,
+        exception_handlers=exception_handlers(TRANSIENT_ERRORS),
+    )

@@ -1,0 +1,108 @@
+"""The life of an order: PENDING -> APPROVED | REJECTED | CANCELLED, APPROVED -> CANCELLED.
+
+Pure: an order and what happened to it go in, the new order and its event come out. No transition
+is made from a state that does not allow it, so a repeated or late decision changes nothing.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from contracts.money import Money
+from services.order.events import (
+    CreditDecision,
+    CreditLimitExceeded,
+    CreditReserved,
+    CustomerValidationFailed,
+    OrderApproved,
+    OrderCancelled,
+    OrderCreated,
+    OrderEvent,
+    OrderRejected,
+)
+
+
+class OrderState(StrEnum):
+    PENDING = "PENDING"
+    APPROVED = "APPROVED"
+    REJECTED = "REJECTED"
+    CANCELLED = "CANCELLED"
+
+
+class RejectionReason(StrEnum):
+    INSUFFICIENT_CREDIT = "INSUFFICIENT_CREDIT"
+    UNKNOWN_CUSTOMER = "UNKNOWN_CUSTOMER"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order; `total` in cents, `version` counts its states."""
+
+    id: int
+    customer_id: int
+    total: int
+    state: OrderState = OrderState.PENDING
+    rejection_reason: RejectionReason | None = None
+    version: int = 1
+
+    @property
+    def is_pending(self) -> bool:
+        return self.state is OrderState.PENDING
+
+
+class NotCancellable(Exception):
+    """The order was rejected, so there is nothing to cancel."""
+
+
+Change = tuple[Order, OrderEvent]
+"""The order as it is from now on, and the event that tells of it."""
+
+
+def created(order: Order) -> OrderCreated:
+    """The event that tells of a new order."""
+    return OrderCreated(**_state(order))
+
+
+def settle(order: Order, decision: CreditDecision) -> Change | None:
+    """What a credit decision does to an order; None if the order is not waiting for one (any more).
+
+    An order that was cancelled meanwhile stays so: its cancellation releases the credit.
+    """
+    if not order.is_pending:
+        return None
+    match decision:
+        case CreditReserved():
+            approved = replace(order, state=OrderState.APPROVED, version=order.version + 1)
+            return approved, OrderApproved(**_state(approved))
+        case CreditLimitExceeded():
+            return _reject(order, RejectionReason.INSUFFICIENT_CREDIT)
+        case CustomerValidationFailed():
+            return _reject(order, RejectionReason.UNKNOWN_CUSTOMER)
+
+
+def cancel(order: Order) -> Change | None:
+    """Withdraws a pending or approved order; None if it is cancelled already.
+
+    Raises:
+        NotCancellable: the order was rejected.
+    """
+    if order.state is OrderState.REJECTED:
+        raise NotCancellable(f"order {order.id} was rejected and cannot be cancelled")
+    if order.state is OrderState.CANCELLED:
+        return None
+    cancelled = replace(order, state=OrderState.CANCELLED, version=order.version + 1)
+    return cancelled, OrderCancelled(**_state(cancelled))
+
+
+def _reject(order: Order, reason: RejectionReason) -> Change:
+    rejected = replace(order, state=OrderState.REJECTED, rejection_reason=reason, version=order.version + 1)
+    return rejected, OrderRejected(**_state(rejected), rejection_reason=reason.value)
+
+
+def _state(order: Order) -> dict[str, Any]:
+    return {
+        "order_id": order.id,
+        "customer_id": order.customer_id,
+        "order_total": Money.of(order.total),
+        "version": order.version,
+    }

@@ -1,0 +1,104 @@
+"""What the order service does: for a request, and for a batch of credit decisions.
+
+Each runs in one transaction, together with the events that it causes.
+"""
+
+from collections.abc import Sequence
+
+import asyncpg
+
+from contracts.wire import UnreadablePayload
+from messaging import outbox
+from messaging.envelope import Envelope
+from messaging.errors import NotYetVisible, Undecodable
+from messaging.outbox import OutboxRow
+from services.order import domain, repository
+from services.order.domain import Order
+from services.order.events import AGGREGATE, CREDIT_DECISIONS, CreditDecision, OrderEvent
+from services.order.requests import CreateOrder
+from services.order.waiting import Waiting
+from web import idempotency
+
+
+async def create_order(
+    pool: asyncpg.Pool, command: CreateOrder, idempotency_key: str | None, traceparent: str | None
+) -> int:
+    """Places a pending order and returns its id; the same key and command return the first one's.
+
+    Raises:
+        web.problems.Problem: the key was used with another command.
+    """
+    async with pool.acquire() as connection, connection.transaction():
+        if idempotency_key:
+            first = await idempotency.claim(connection, idempotency_key, command)
+            if first is not None:
+                return int(first)
+        order = await repository.insert_order(connection, command.customer_id, command.order_total.cents)
+        await outbox.append(connection, [_row(domain.created(order), traceparent)])
+        if idempotency_key:
+            await idempotency.keep(connection, idempotency_key, order.id)
+        return order.id
+
+
+async def cancel_order(pool: asyncpg.Pool, waiting: Waiting, order_id: int, traceparent: str | None) -> Order | None:
+    """Cancels an order and returns it as it is then; None if there is no such order.
+
+    Raises:
+        domain.NotCancellable: the order was rejected.
+    """
+    async with pool.acquire() as connection, connection.transaction():
+        order = (await repository.lock_orders(connection, [order_id])).get(order_id)
+        if order is None:
+            return None
+        change = domain.cancel(order)
+        if change is None:
+            return order
+        cancelled, event = change
+        await repository.store_orders(connection, [cancelled])
+        await outbox.append(connection, [_row(event, traceparent)])
+    waiting.announce([order_id])
+    return cancelled
+
+
+async def handle_credit_decisions(pool: asyncpg.Pool, waiting: Waiting, envelopes: Sequence[Envelope]) -> None:
+    """Settles a batch of orders, in one transaction, and wakes whoever waits for them.
+
+    Raises:
+        Undecodable: a payload is not what its type promises.
+        NotYetVisible: one of the orders is not seen by this connection.
+    """
+    batch = [(_read(envelope), envelope.traceparent) for envelope in envelopes]
+    changed: dict[int, Order] = {}
+    rows: list[OutboxRow] = []
+    async with pool.acquire() as connection, connection.transaction():
+        orders = await repository.lock_orders(connection, {decision.order_id for decision, _ in batch})
+        _require_visible(orders, batch)
+        for decision, traceparent in batch:
+            change = domain.settle(orders[decision.order_id], decision)
+            if change is not None:
+                order, event = change
+                orders[order.id] = changed[order.id] = order
+                rows.append(_row(event, traceparent))
+        if changed:
+            await repository.store_orders(connection, changed.values())
+            await outbox.append(connection, rows)
+    waiting.announce(changed)
+
+
+def _require_visible(orders: dict[int, Order], batch: Sequence[tuple[CreditDecision, str | None]]) -> None:
+    unseen = sorted({decision.order_id for decision, _ in batch} - orders.keys())
+    if unseen:
+        raise NotYetVisible(f"no order {', '.join(map(str, unseen[:10]))} is visible")
+
+
+def _read(envelope: Envelope) -> CreditDecision:
+    try:
+        return CREDIT_DECISIONS[envelope.type].from_json(envelope.payload)
+    except KeyError as error:
+        raise Undecodable(f"{envelope.type} is not an event type that this service knows") from error
+    except UnreadablePayload as error:
+        raise Undecodable(str(error)) from error
+
+
+def _row(event: OrderEvent, traceparent: str | None) -> OutboxRow:
+    return OutboxRow(AGGREGATE, str(event.order_id), type(event).__name__, event.to_json(), traceparent)

@@ -1,0 +1,79 @@
+"""The order service's SQL."""
+
+from collections.abc import Collection
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from services.order.domain import Order, OrderState, RejectionReason
+
+Connection = PoolConnectionProxy
+
+COLUMNS = "id, customer_id, total_cents, state, rejection_reason, version"
+
+INSERT_ORDER = """
+INSERT INTO orders (customer_id, total_cents, state, version) VALUES ($1, $2, 'PENDING', 1) RETURNING id
+"""
+
+ORDER = f"SELECT {COLUMNS} FROM orders WHERE id = $1"  # noqa: S608 - constants only
+
+LOCK_ORDERS = f"SELECT {COLUMNS} FROM orders WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE"  # noqa: S608
+
+STORE_ORDERS = """
+UPDATE orders SET state = new.state, rejection_reason = new.rejection_reason, version = new.version
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[]) AS new (id, state, rejection_reason, version)
+WHERE orders.id = new.id
+"""
+
+# One statement for each set of filters, so that each gets the index that serves it.
+ORDERS_PAGE = f"SELECT {COLUMNS} FROM orders WHERE id > $1 {{filters}} ORDER BY id LIMIT $2"  # noqa: S608
+
+
+async def insert_order(connection: Connection, customer_id: int, total: int) -> Order:
+    """Stores a new, pending order; the total is in cents."""
+    order_id = await connection.fetchval(INSERT_ORDER, customer_id, total)
+    return Order(order_id, customer_id, total)
+
+
+async def find_order(pool: asyncpg.Pool, order_id: int) -> Order | None:
+    row = await pool.fetchrow(ORDER, order_id)
+    return _order(row) if row else None
+
+
+async def list_orders(
+    pool: asyncpg.Pool, after: int, limit: int, customer_id: int | None, state: OrderState | None
+) -> list[Order]:
+    """Orders with ids above `after`, in the order of their ids, of one customer and state if given."""
+    wanted = [("customer_id", customer_id), ("state", state)]
+    values = [(column, value) for column, value in wanted if value is not None]
+    filters = " ".join(f"AND {column} = ${number}" for number, (column, _) in enumerate(values, 3))
+    rows = await pool.fetch(ORDERS_PAGE.format(filters=filters), after, limit, *(value for _, value in values))
+    return [_order(row) for row in rows]
+
+
+async def lock_orders(connection: Connection, ids: Collection[int]) -> dict[int, Order]:
+    """The orders that can be seen, by id, locked in the order of their ids until the transaction ends."""
+    return {row["id"]: _order(row) for row in await connection.fetch(LOCK_ORDERS, list(ids))}
+
+
+async def store_orders(connection: Connection, orders: Collection[Order]) -> None:
+    """Stores the new states of locked orders."""
+    await connection.execute(
+        STORE_ORDERS,
+        [o.id for o in orders],
+        [o.state.value for o in orders],
+        [o.rejection_reason.value if o.rejection_reason else None for o in orders],
+        [o.version for o in orders],
+    )
+
+
+def _order(row: asyncpg.Record) -> Order:
+    reason = row["rejection_reason"]
+    return Order(
+        row["id"],
+        row["customer_id"],
+        row["total_cents"],
+        OrderState(row["state"]),
+        RejectionReason(reason) if reason else None,
+        row["version"],
+    )

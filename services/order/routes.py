@@ -1,0 +1,93 @@
+"""The order service's HTTP side."""
+
+from functools import partial
+from typing import Any
+
+import asyncpg
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from contracts.money import to_amount
+from messaging.envelope import valid_traceparent
+from services.order import handlers, repository
+from services.order.domain import NotCancellable, Order, OrderState
+from services.order.requests import CreateOrder
+from web.answers import JsonResponse
+from web.bodies import read_body
+from web.pages import page_body, requested_page
+from web.parameters import idempotency_key, optional_choice, optional_int64, path_id, preferred_wait
+from web.problems import Conflict, NotFound
+
+
+async def create_order(request: Request) -> Response:
+    """POST /orders"""
+    key = idempotency_key(request)
+    command = await read_body(request, CreateOrder)
+    order_id = await handlers.create_order(_pool(request), command, key, _traceparent(request))
+    return JsonResponse({"orderId": order_id})
+
+
+async def get_order(request: Request) -> Response:
+    """GET /orders/{orderId}; with `Prefer: wait=5` as soon as the order's state is final."""
+    order_id = path_id(request, "orderId")
+    seconds = preferred_wait(request)
+    find = partial(repository.find_order, _pool(request))
+    if seconds is None:
+        return JsonResponse(_body(_found(await find(order_id), order_id)))
+    order = _found(await request.state.waiting.until_settled(find, order_id, seconds), order_id)
+    return JsonResponse(_body(order), headers={"Preference-Applied": f"wait={seconds:.0f}"})
+
+
+async def list_orders(request: Request) -> Response:
+    """GET /orders?customerId=&state=&limit=&after="""
+    page = requested_page(request)
+    customer_id = optional_int64(request, "customerId")
+    state = optional_choice(request, "state", OrderState)
+    orders = await repository.list_orders(_pool(request), page.ascending_start(), page.limit, customer_id, state)
+    items = [_body(order) | _list_details(order) for order in orders]
+    return JsonResponse(page_body(request, page, items, orders[-1].id if orders else None))
+
+
+async def cancel_order(request: Request) -> Response:
+    """POST /orders/{orderId}/cancel"""
+    order_id = path_id(request, "orderId")
+    try:
+        order = await handlers.cancel_order(_pool(request), request.state.waiting, order_id, _traceparent(request))
+    except NotCancellable as error:
+        raise Conflict(str(error)) from error
+    return JsonResponse(_body(_found(order, order_id)))
+
+
+routes = [
+    Route("/orders", create_order, methods=["POST"]),
+    Route("/orders", list_orders, methods=["GET"]),
+    Route("/orders/{orderId}", get_order, methods=["GET"]),
+    Route("/orders/{orderId}/cancel", cancel_order, methods=["POST"]),
+]
+
+
+def _pool(request: Request) -> asyncpg.Pool:
+    pool: asyncpg.Pool = request.state.pool
+    return pool
+
+
+def _traceparent(request: Request) -> str | None:
+    return valid_traceparent(request.headers.get("traceparent"))
+
+
+def _found(order: Order | None, order_id: int) -> Order:
+    if order is None:
+        raise NotFound(f"there is no order {order_id}")
+    return order
+
+
+def _body(order: Order) -> dict[str, Any]:
+    body: dict[str, Any] = {"orderId": order.id, "orderState": order.state}
+    if order.rejection_reason:
+        body["rejectionReason"] = order.rejection_reason
+    return body
+
+
+def _list_details(order: Order) -> dict[str, Any]:
+    return {"customerId": order.customer_id, "orderTotal": {"amount": to_amount(order.total)}}

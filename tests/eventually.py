@@ -1,0 +1,26 @@
+"""The only polling loop of the tests."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+PAUSE_SECONDS = 0.02
+
+
+def eventually(check: Callable[[], T], within: float = 30.0) -> T:
+    """Calls `check` until it returns without an AssertionError, and returns its answer.
+
+    Args:
+        check: looks once; raises AssertionError while the awaited state is not there yet.
+        within: seconds after which the last AssertionError is raised as it is.
+    """
+    deadline = time.monotonic() + within
+    while True:
+        try:
+            return check()
+        except AssertionError:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(PAUSE_SECONDS)

@@ -1,0 +1,43 @@
+"""`/health/live`: the process answers. `/health/ready`: it does its work, with the reason where it does not."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from web.answers import JsonResponse
+
+Check = Callable[[], Awaitable[str | None]]
+"""Returns None when all is well, otherwise what is wrong."""
+
+CHECK_SECONDS = 2.0
+
+
+def health_routes(checks: Mapping[str, Check]) -> list[Route]:
+    """The two health routes; ready means that every check returned None in time.
+
+    Args:
+        checks: name of a dependency or of a part, and how to ask for its state.
+    """
+
+    async def live(request: Request) -> Response:  # noqa: ARG001 - Starlette's signature
+        return JsonResponse({"status": "live"})
+
+    async def ready(request: Request) -> Response:  # noqa: ARG001 - Starlette's signature
+        states = dict(zip(checks, await asyncio.gather(*map(_run, checks.values())), strict=True))
+        faults = {name: fault for name, fault in states.items() if fault is not None}
+        if faults:
+            return JsonResponse({"status": "not ready", "faults": faults}, 503)
+        return JsonResponse({"status": "ready"})
+
+    return [Route("/health/live", live), Route("/health/ready", ready)]
+
+
+async def _run(check: Check) -> str | None:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            return await check()
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
+        return f"{type(error).__name__}: {error}"

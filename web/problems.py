@@ -1,0 +1,128 @@
+"""Errors as `application/problem+json` (RFC 9457).
+
+    Problem                the request cannot be served; carries the status and what to do about it
+    ├── BadInput           400, names each field that is wrong
+    ├── NotFound           404
+    └── Conflict           409
+
+Any other exception becomes a 500 that tells nothing of the inside, and is logged with its traceback.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER_SECONDS = 1
+
+
+class Problem(Exception):
+    """An answer other than 2xx, as the client sees it.
+
+    Attributes:
+        status: HTTP status code.
+        detail: what is wrong with this request and what to do.
+        extensions: further members of the problem object, e.g. `errors`.
+        headers: HTTP headers of the answer.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        extensions: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.extensions = dict(extensions or {})
+        self.headers = dict(headers or {})
+
+
+class BadInput(Problem):
+    """400: `errors` holds a (field, what is wrong) pair for each fault found."""
+
+    def __init__(self, errors: Sequence[tuple[str, str]]) -> None:
+        self.errors = list(errors)
+        detail = "; ".join(f"{field}: {message}" if field else message for field, message in errors)
+        members = [{"field": field, "detail": message} for field, message in errors]
+        super().__init__(HTTPStatus.BAD_REQUEST, detail, {"errors": members})
+
+
+class NotFound(Problem):
+    """404: there is no such thing."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(HTTPStatus.NOT_FOUND, detail)
+
+
+class Conflict(Problem):
+    """409: the thing is in a state that does not allow it."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(HTTPStatus.CONFLICT, detail)
+
+
+def problem_response(problem: Problem) -> Response:
+    """The problem as an HTTP answer."""
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": int(problem.status),
+        "detail": problem.detail,
+        **problem.extensions,
+    }
+    return Response(orjson.dumps(body), problem.status, headers=problem.headers, media_type="application/problem+json")
+
+
+async def _on_problem(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
+    assert isinstance(error, Problem)
+    return problem_response(error)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    details = {
+        HTTPStatus.NOT_FOUND: f"there is nothing at {request.url.path}",
+        HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not supported by {request.url.path}",
+    }
+    detail = details.get(HTTPStatus(error.status_code), error.detail)
+    return problem_response(Problem(error.status_code, detail, headers=error.headers))
+
+
+async def _on_outage(request: Request, error: Exception) -> Response:
+    log.warning("%s %s: %s: %s", request.method, request.url.path, type(error).__name__, error)
+    return problem_response(
+        Problem(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "the service cannot reach its database right now; try again (with the same Idempotency-Key)",
+            headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+        )
+    )
+
+
+async def _on_bug(request: Request, error: Exception) -> Response:
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return problem_response(Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed; the fault is in its log"))
+
+
+def exception_handlers(outages: Sequence[type[Exception]]) -> dict[Any, Any]:
+    """The handlers for `Starlette(exception_handlers=...)`.
+
+    Args:
+        outages: the driver's errors that mean "the database is away": they become a 503.
+    """
+    return {
+        Problem: _on_problem,
+        HTTPException: _on_http_exception,
+        **dict.fromkeys(outages, _on_outage),
+        Exception: _on_bug,
+    }
