@@ -8,7 +8,6 @@ lone event is handed on the moment it arrives, and a backlog is taken in full ba
 import asyncio
 import json
 import logging
-import time
 from collections import deque
 from collections.abc import Mapping
 from types import TracebackType
@@ -103,7 +102,7 @@ class PullSubscription:
     async def __aenter__(self) -> Self:
         await ensure_consumer(self._client, self._consumer)
         self._reconnects = self._client.stats["reconnects"]
-        self._last_heard = time.monotonic()
+        self._last_heard = asyncio.get_running_loop().time()
         self._inbox = self._client.new_inbox()
         self._subscription = await self._client.subscribe(self._inbox, cb=self._receive)
         self._keeping_alive = asyncio.create_task(self._keep_alive())
@@ -163,7 +162,7 @@ class PullSubscription:
     def _check(self) -> None:
         if self._lost is None and self._client.stats["reconnects"] != self._reconnects:
             self._lost = "the connection was replaced"
-        if self._lost is None and time.monotonic() - self._last_heard > SILENCE_SECONDS:
+        if self._lost is None and asyncio.get_running_loop().time() - self._last_heard > SILENCE_SECONDS:
             self._lost = f"the server was silent for {SILENCE_SECONDS} s"
         if self._lost is not None:
             raise SubscriptionLost(self._lost)
@@ -182,7 +181,7 @@ class PullSubscription:
         await self._client.publish(subject, json.dumps(ask).encode(), reply=self._inbox)
 
     async def _receive(self, message: Msg) -> None:
-        self._last_heard = time.monotonic()
+        self._last_heard = asyncio.get_running_loop().time()
         headers = message.headers or {}
         status = headers.get(STATUS) if not message.data else None
         if status is None:

@@ -14,6 +14,7 @@ from messaging.housekeeping import housekeeping
 from messaging.postgres import TRANSIENT_ERRORS, apply_schema, is_reachable, open_pool
 from messaging.subscriber import Subscriber
 from services.customer.handlers import handle_order_events
+from services.customer.repository import Repository
 from services.customer.routes import routes
 from services.customer.settings import Settings
 from services.customer.subscriptions import ORDERS
@@ -35,11 +36,12 @@ def create_app(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:  # noqa: ARG001 - Starlette's signature
         async with await open_pool(settings.database_url.get_secret_value(), "customer") as pool:
+            repository = Repository(pool)
             subscriber = Subscriber(
                 settings.nats_url,
                 settings.nats_token.get_secret_value(),
                 ORDERS,
-                partial(handle_order_events, pool),
+                partial(handle_order_events, repository),
                 HANDLER_TRANSIENT,
                 prepare=partial(apply_schema, pool, SCHEMA),
             )
@@ -52,7 +54,7 @@ def create_app(settings: Settings) -> Starlette:
                 background(housekeeping(chores), "housekeeping"),
                 background(subscriber.run(), "subscriber", subscriber.stop),
             ):
-                yield {"pool": pool}
+                yield {"repository": repository}
 
     return Starlette(
         routes=[*routes, *health_routes(parts)],

@@ -6,54 +6,51 @@ Each runs in one transaction, together with the events that it causes.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import asyncpg
-
 from contracts.wire import UnreadablePayload
-from messaging import outbox
 from messaging.envelope import Envelope
 from messaging.errors import Undecodable
 from messaging.outbox import OutboxRow
-from services.customer import domain, repository
+from services.customer import domain
 from services.customer.domain import Customer, Reservation, ReservationState
 from services.customer.events import AGGREGATE, ORDER_EVENTS, CustomerEvent, OrderEvent
+from services.customer.repository import Repository, Transaction
 from services.customer.requests import CreateCustomer
-from web import idempotency
 
 
 async def create_customer(
-    pool: asyncpg.Pool, command: CreateCustomer, idempotency_key: str | None, traceparent: str | None
+    repository: Repository, command: CreateCustomer, idempotency_key: str | None, traceparent: str | None
 ) -> int:
     """Creates a customer and returns its id; the same key and command return the first one's.
 
     Raises:
         web.problems.Problem: the key was used with another command.
     """
-    async with pool.acquire() as connection, connection.transaction():
+    async with repository.transaction() as transaction:
         if idempotency_key:
-            first = await idempotency.claim(connection, idempotency_key, command)
+            first = await transaction.claim(idempotency_key, command)
             if first is not None:
                 return int(first)
-        customer = await repository.insert_customer(connection, command.name, command.credit_limit.cents)
-        await outbox.append(connection, [_row(domain.created(customer), traceparent)])
+        customer = await transaction.insert_customer(command.name, command.credit_limit.cents)
+        await transaction.append([_row(domain.created(customer), traceparent)])
         if idempotency_key:
-            await idempotency.keep(connection, idempotency_key, customer.id)
+            await transaction.keep(idempotency_key, customer.id)
         return customer.id
 
 
-async def handle_order_events(pool: asyncpg.Pool, envelopes: Sequence[Envelope]) -> None:
+async def handle_order_events(repository: Repository, envelopes: Sequence[Envelope]) -> None:
     """Decides on the credit of a batch of orders, in one transaction.
 
     Raises:
         Undecodable: a payload is not what its type promises.
-        asyncpg.UniqueViolationError: another instance decided one of the orders at the same
+        asyncpg.UniqueViolationError: another instance decided on one of the orders at the same
             moment; tried again, its decision is found.
     """
     batch = [(_read(envelope), envelope.traceparent) for envelope in envelopes]
-    async with pool.acquire() as connection, connection.transaction():
-        ledger = await _load(connection, [event for event, _ in batch])
+    async with repository.transaction() as transaction:
+        ledger = await _load(transaction, [event for event, _ in batch])
         for event, traceparent in batch:
             ledger.apply(event, traceparent)
-        await _store(connection, ledger)
+        await _store(transaction, ledger)
 
 
 @dataclass(slots=True)
@@ -87,21 +84,21 @@ class _Ledger:
             self.released.add(order_id)
 
 
-async def _load(connection: repository.Connection, events: Sequence[OrderEvent]) -> _Ledger:
+async def _load(transaction: Transaction, events: Sequence[OrderEvent]) -> _Ledger:
     # The customers first: their lock is what makes the reservations that are read next the last word.
-    customers = await repository.lock_customers(connection, {event.customer_id for event in events})
-    reservations = await repository.find_reservations(connection, {event.order_id for event in events})
+    customers = await transaction.lock_customers({event.customer_id for event in events})
+    reservations = await transaction.find_reservations({event.order_id for event in events})
     return _Ledger(customers, reservations)
 
 
-async def _store(connection: repository.Connection, ledger: _Ledger) -> None:
+async def _store(transaction: Transaction, ledger: _Ledger) -> None:
     if ledger.changed_customers:
-        await repository.store_customers(connection, ledger.changed_customers.values())
+        await transaction.store_customers(ledger.changed_customers.values())
     if ledger.new_reservations:
-        await repository.insert_reservations(connection, ledger.new_reservations.values())
+        await transaction.insert_reservations(ledger.new_reservations.values())
     if ledger.released:
-        await repository.release_reservations(connection, ledger.released)
-    await outbox.append(connection, ledger.rows)
+        await transaction.release_reservations(ledger.released)
+    await transaction.append(ledger.rows)
 
 
 def _read(envelope: Envelope) -> OrderEvent:

@@ -1,13 +1,17 @@
 """The customer service's SQL."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
+from pydantic import BaseModel
 
+from messaging import outbox
+from messaging.outbox import OutboxRow
 from services.customer.domain import Customer, Reservation, ReservationState
-
-Connection = PoolConnectionProxy
+from web import idempotency
 
 INSERT_CUSTOMER = "INSERT INTO customers (name, credit_limit_cents) VALUES ($1, $2) RETURNING id"
 
@@ -43,61 +47,92 @@ UPDATE credit_reservations SET state = 'RELEASED' WHERE order_id = ANY($1::bigin
 """
 
 
-async def insert_customer(connection: Connection, name: str, credit_limit: int) -> Customer:
-    """Stores a new customer; the limit is in cents."""
-    customer_id = await connection.fetchval(INSERT_CUSTOMER, name, credit_limit)
-    return Customer(customer_id, name, credit_limit)
+class Transaction:
+    """What can be done inside of one transaction, events and idempotency keys included."""
 
+    def __init__(self, connection: PoolConnectionProxy) -> None:
+        self._connection = connection
 
-async def find_customer(pool: asyncpg.Pool, customer_id: int) -> Customer | None:
-    row = await pool.fetchrow(CUSTOMER, customer_id)
-    return _customer(row) if row else None
+    async def insert_customer(self, name: str, credit_limit: int) -> Customer:
+        """Stores a new customer; the limit is in cents."""
+        customer_id = await self._connection.fetchval(INSERT_CUSTOMER, name, credit_limit)
+        return Customer(customer_id, name, credit_limit)
 
+    async def lock_customers(self, ids: Collection[int]) -> dict[int, Customer]:
+        """The customers that exist, by id, locked until the transaction ends."""
+        rows = await self._connection.fetch(LOCK_CUSTOMERS, list(ids))
+        return {row["id"]: _customer(row) for row in rows}
 
-async def list_customers(pool: asyncpg.Pool, after: int, limit: int) -> list[Customer]:
-    """Customers with ids above `after`, in the order of their ids."""
-    return [_customer(row) for row in await pool.fetch(CUSTOMERS_PAGE, after, limit)]
+    async def find_reservations(self, order_ids: Collection[int]) -> dict[int, Reservation]:
+        """What was decided for these orders, by order id. Call it after the customers are locked."""
+        rows = await self._connection.fetch(RESERVATIONS, list(order_ids))
+        return {row["order_id"]: _reservation(row) for row in rows}
 
-
-async def lock_customers(connection: Connection, ids: Collection[int]) -> dict[int, Customer]:
-    """The customers that exist, by id, locked until the transaction ends."""
-    return {row["id"]: _customer(row) for row in await connection.fetch(LOCK_CUSTOMERS, list(ids))}
-
-
-async def find_reservations(connection: Connection, order_ids: Collection[int]) -> dict[int, Reservation]:
-    """What was decided for these orders, by order id. Call it after the customers are locked."""
-    rows = await connection.fetch(RESERVATIONS, list(order_ids))
-    return {
-        row["order_id"]: Reservation(
-            row["order_id"], row["customer_id"], row["amount_cents"], ReservationState(row["state"])
+    async def store_customers(self, customers: Collection[Customer]) -> None:
+        """Stores the new credit of locked customers."""
+        await self._connection.execute(
+            STORE_CUSTOMERS,
+            [c.id for c in customers],
+            [c.reserved for c in customers],
+            [c.version for c in customers],
         )
-        for row in rows
-    }
+
+    async def insert_reservations(self, reservations: Collection[Reservation]) -> None:
+        """Stores first decisions.
+
+        Raises:
+            asyncpg.UniqueViolationError: another transaction decided on one of the orders meanwhile.
+        """
+        await self._connection.execute(
+            INSERT_RESERVATIONS,
+            [r.order_id for r in reservations],
+            [r.customer_id for r in reservations],
+            [r.amount for r in reservations],
+            [r.state.value for r in reservations],
+        )
+
+    async def release_reservations(self, order_ids: Collection[int]) -> None:
+        """Turns RESERVED into RELEASED."""
+        await self._connection.execute(RELEASE_RESERVATIONS, list(order_ids))
+
+    async def append(self, rows: Sequence[OutboxRow]) -> None:
+        """Adds events to the outbox."""
+        await outbox.append(self._connection, rows)
+
+    async def claim(self, key: str, body: BaseModel) -> Any | None:
+        """Claims an idempotency key, or returns the first answer to it."""
+        return await idempotency.claim(self._connection, key, body)
+
+    async def keep(self, key: str, answer: Any) -> None:
+        """Keeps the answer to a claimed key."""
+        await idempotency.keep(self._connection, key, answer)
 
 
-async def store_customers(connection: Connection, customers: Collection[Customer]) -> None:
-    await connection.execute(
-        STORE_CUSTOMERS,
-        [c.id for c in customers],
-        [c.reserved for c in customers],
-        [c.version for c in customers],
-    )
+class Repository:
+    """The customer database."""
 
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
 
-async def insert_reservations(connection: Connection, reservations: Collection[Reservation]) -> None:
-    """Raises asyncpg.UniqueViolationError if another transaction decided one of the orders meanwhile."""
-    await connection.execute(
-        INSERT_RESERVATIONS,
-        [r.order_id for r in reservations],
-        [r.customer_id for r in reservations],
-        [r.amount for r in reservations],
-        [r.state.value for r in reservations],
-    )
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Commits on the way out, unless an exception passes."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            yield Transaction(connection)
 
+    async def find_customer(self, customer_id: int) -> Customer | None:
+        """The customer as last committed; None if there is no such customer."""
+        row = await self._pool.fetchrow(CUSTOMER, customer_id)
+        return _customer(row) if row else None
 
-async def release_reservations(connection: Connection, order_ids: Iterable[int]) -> None:
-    await connection.execute(RELEASE_RESERVATIONS, list(order_ids))
+    async def list_customers(self, after: int, limit: int) -> list[Customer]:
+        """Customers with ids above `after`, in the order of their ids."""
+        return [_customer(row) for row in await self._pool.fetch(CUSTOMERS_PAGE, after, limit)]
 
 
 def _customer(row: asyncpg.Record) -> Customer:
     return Customer(row["id"], row["name"], row["credit_limit_cents"], row["reserved_cents"], row["version"])
+
+
+def _reservation(row: asyncpg.Record) -> Reservation:
+    return Reservation(row["order_id"], row["customer_id"], row["amount_cents"], ReservationState(row["state"]))

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-import asyncpg
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from contracts.money import to_amount
 from messaging.envelope import valid_traceparent
-from services.customer import handlers, repository
+from services.customer import handlers
 from services.customer.domain import Customer
+from services.customer.repository import Repository
 from services.customer.requests import CreateCustomer
 from web.answers import JsonResponse
 from web.bodies import read_body
@@ -24,14 +24,14 @@ async def create_customer(request: Request) -> Response:
     key = idempotency_key(request)
     command = await read_body(request, CreateCustomer)
     traceparent = valid_traceparent(request.headers.get("traceparent"))
-    customer_id = await handlers.create_customer(_pool(request), command, key, traceparent)
+    customer_id = await handlers.create_customer(_repository(request), command, key, traceparent)
     return JsonResponse({"customerId": customer_id})
 
 
 async def get_customer(request: Request) -> Response:
     """GET /customers/{customerId}"""
     customer_id = path_id(request, "customerId")
-    customer = await repository.find_customer(_pool(request), customer_id)
+    customer = await _repository(request).find_customer(customer_id)
     if customer is None:
         raise NotFound(f"there is no customer {customer_id}")
     return JsonResponse(_body(customer))
@@ -40,7 +40,7 @@ async def get_customer(request: Request) -> Response:
 async def list_customers(request: Request) -> Response:
     """GET /customers?limit=&after="""
     page = requested_page(request)
-    customers = await repository.list_customers(_pool(request), page.ascending_start(), page.limit)
+    customers = await _repository(request).list_customers(page.ascending_start(), page.limit)
     last_id = customers[-1].id if customers else None
     return JsonResponse(page_body(request, page, [_body(customer) for customer in customers], last_id))
 
@@ -52,9 +52,9 @@ routes = [
 ]
 
 
-def _pool(request: Request) -> asyncpg.Pool:
-    pool: asyncpg.Pool = request.state.pool
-    return pool
+def _repository(request: Request) -> Repository:
+    repository: Repository = request.state.repository
+    return repository
 
 
 def _body(customer: Customer) -> dict[str, Any]:

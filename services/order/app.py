@@ -13,6 +13,7 @@ from messaging.housekeeping import housekeeping
 from messaging.postgres import TRANSIENT_ERRORS, apply_schema, is_reachable, open_pool
 from messaging.subscriber import Subscriber
 from services.order.handlers import handle_credit_decisions
+from services.order.repository import Repository
 from services.order.routes import routes
 from services.order.settings import Settings
 from services.order.subscriptions import CREDIT_DECISIONS
@@ -32,12 +33,12 @@ def create_app(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:  # noqa: ARG001 - Starlette's signature
         async with await open_pool(settings.database_url.get_secret_value(), "order") as pool:
-            waiting = Waiting()
+            repository, waiting = Repository(pool), Waiting()
             subscriber = Subscriber(
                 settings.nats_url,
                 settings.nats_token.get_secret_value(),
                 CREDIT_DECISIONS,
-                partial(handle_credit_decisions, pool, waiting),
+                partial(handle_credit_decisions, repository, waiting),
                 TRANSIENT_ERRORS,
                 prepare=partial(apply_schema, pool, SCHEMA),
             )
@@ -50,7 +51,7 @@ def create_app(settings: Settings) -> Starlette:
                 background(housekeeping(chores), "housekeeping"),
                 background(subscriber.run(), "subscriber", subscriber.stop),
             ):
-                yield {"pool": pool, "waiting": waiting}
+                yield {"repository": repository, "waiting": waiting}
 
     return Starlette(
         routes=[*routes, *health_routes(parts)],

@@ -5,62 +5,61 @@ Each runs in one transaction, together with the events that it causes.
 
 from collections.abc import Sequence
 
-import asyncpg
-
 from contracts.wire import UnreadablePayload
-from messaging import outbox
 from messaging.envelope import Envelope
 from messaging.errors import NotYetVisible, Undecodable
 from messaging.outbox import OutboxRow
-from services.order import domain, repository
+from services.order import domain
 from services.order.domain import Order
 from services.order.events import AGGREGATE, CREDIT_DECISIONS, CreditDecision, OrderEvent
+from services.order.repository import Repository
 from services.order.requests import CreateOrder
 from services.order.waiting import Waiting
-from web import idempotency
 
 
 async def create_order(
-    pool: asyncpg.Pool, command: CreateOrder, idempotency_key: str | None, traceparent: str | None
+    repository: Repository, command: CreateOrder, idempotency_key: str | None, traceparent: str | None
 ) -> int:
     """Places a pending order and returns its id; the same key and command return the first one's.
 
     Raises:
         web.problems.Problem: the key was used with another command.
     """
-    async with pool.acquire() as connection, connection.transaction():
+    async with repository.transaction() as transaction:
         if idempotency_key:
-            first = await idempotency.claim(connection, idempotency_key, command)
+            first = await transaction.claim(idempotency_key, command)
             if first is not None:
                 return int(first)
-        order = await repository.insert_order(connection, command.customer_id, command.order_total.cents)
-        await outbox.append(connection, [_row(domain.created(order), traceparent)])
+        order = await transaction.insert_order(command.customer_id, command.order_total.cents)
+        await transaction.append([_row(domain.created(order), traceparent)])
         if idempotency_key:
-            await idempotency.keep(connection, idempotency_key, order.id)
+            await transaction.keep(idempotency_key, order.id)
         return order.id
 
 
-async def cancel_order(pool: asyncpg.Pool, waiting: Waiting, order_id: int, traceparent: str | None) -> Order | None:
+async def cancel_order(
+    repository: Repository, waiting: Waiting, order_id: int, traceparent: str | None
+) -> Order | None:
     """Cancels an order and returns it as it is then; None if there is no such order.
 
     Raises:
         domain.NotCancellable: the order was rejected.
     """
-    async with pool.acquire() as connection, connection.transaction():
-        order = (await repository.lock_orders(connection, [order_id])).get(order_id)
+    async with repository.transaction() as transaction:
+        order = (await transaction.lock_orders([order_id])).get(order_id)
         if order is None:
             return None
         change = domain.cancel(order)
         if change is None:
             return order
         cancelled, event = change
-        await repository.store_orders(connection, [cancelled])
-        await outbox.append(connection, [_row(event, traceparent)])
+        await transaction.store_orders([cancelled])
+        await transaction.append([_row(event, traceparent)])
     waiting.announce([order_id])
     return cancelled
 
 
-async def handle_credit_decisions(pool: asyncpg.Pool, waiting: Waiting, envelopes: Sequence[Envelope]) -> None:
+async def handle_credit_decisions(repository: Repository, waiting: Waiting, envelopes: Sequence[Envelope]) -> None:
     """Settles a batch of orders, in one transaction, and wakes whoever waits for them.
 
     Raises:
@@ -70,8 +69,8 @@ async def handle_credit_decisions(pool: asyncpg.Pool, waiting: Waiting, envelope
     batch = [(_read(envelope), envelope.traceparent) for envelope in envelopes]
     changed: dict[int, Order] = {}
     rows: list[OutboxRow] = []
-    async with pool.acquire() as connection, connection.transaction():
-        orders = await repository.lock_orders(connection, {decision.order_id for decision, _ in batch})
+    async with repository.transaction() as transaction:
+        orders = await transaction.lock_orders({decision.order_id for decision, _ in batch})
         _require_visible(orders, batch)
         for decision, traceparent in batch:
             change = domain.settle(orders[decision.order_id], decision)
@@ -80,8 +79,8 @@ async def handle_credit_decisions(pool: asyncpg.Pool, waiting: Waiting, envelope
                 orders[order.id] = changed[order.id] = order
                 rows.append(_row(event, traceparent))
         if changed:
-            await repository.store_orders(connection, changed.values())
-            await outbox.append(connection, rows)
+            await transaction.store_orders(changed.values())
+            await transaction.append(rows)
     waiting.announce(changed)
 
 

@@ -1,13 +1,17 @@
 """The order service's SQL."""
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
+from pydantic import BaseModel
 
+from messaging import outbox
+from messaging.outbox import OutboxRow
 from services.order.domain import Order, OrderState, RejectionReason
-
-Connection = PoolConnectionProxy
+from web import idempotency
 
 COLUMNS = "id, customer_id, total_cents, state, rejection_reason, version"
 
@@ -29,42 +33,71 @@ WHERE orders.id = new.id
 ORDERS_PAGE = f"SELECT {COLUMNS} FROM orders WHERE id > $1 {{filters}} ORDER BY id LIMIT $2"  # noqa: S608
 
 
-async def insert_order(connection: Connection, customer_id: int, total: int) -> Order:
-    """Stores a new, pending order; the total is in cents."""
-    order_id = await connection.fetchval(INSERT_ORDER, customer_id, total)
-    return Order(order_id, customer_id, total)
+class Transaction:
+    """What can be done inside of one transaction, events and idempotency keys included."""
+
+    def __init__(self, connection: PoolConnectionProxy) -> None:
+        self._connection = connection
+
+    async def insert_order(self, customer_id: int, total: int) -> Order:
+        """Stores a new, pending order; the total is in cents."""
+        order_id = await self._connection.fetchval(INSERT_ORDER, customer_id, total)
+        return Order(order_id, customer_id, total)
+
+    async def lock_orders(self, ids: Collection[int]) -> dict[int, Order]:
+        """The orders that can be seen, by id, locked in the order of their ids until the transaction ends."""
+        return {row["id"]: _order(row) for row in await self._connection.fetch(LOCK_ORDERS, list(ids))}
+
+    async def store_orders(self, orders: Collection[Order]) -> None:
+        """Stores the new states of locked orders."""
+        await self._connection.execute(
+            STORE_ORDERS,
+            [o.id for o in orders],
+            [o.state.value for o in orders],
+            [o.rejection_reason.value if o.rejection_reason else None for o in orders],
+            [o.version for o in orders],
+        )
+
+    async def append(self, rows: Sequence[OutboxRow]) -> None:
+        """Adds events to the outbox."""
+        await outbox.append(self._connection, rows)
+
+    async def claim(self, key: str, body: BaseModel) -> Any | None:
+        """Claims an idempotency key, or returns the first answer to it."""
+        return await idempotency.claim(self._connection, key, body)
+
+    async def keep(self, key: str, answer: Any) -> None:
+        """Keeps the answer to a claimed key."""
+        await idempotency.keep(self._connection, key, answer)
 
 
-async def find_order(pool: asyncpg.Pool, order_id: int) -> Order | None:
-    row = await pool.fetchrow(ORDER, order_id)
-    return _order(row) if row else None
+class Repository:
+    """The order database."""
 
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
 
-async def list_orders(
-    pool: asyncpg.Pool, after: int, limit: int, customer_id: int | None, state: OrderState | None
-) -> list[Order]:
-    """Orders with ids above `after`, in the order of their ids, of one customer and state if given."""
-    wanted = [("customer_id", customer_id), ("state", state)]
-    values = [(column, value) for column, value in wanted if value is not None]
-    filters = " ".join(f"AND {column} = ${number}" for number, (column, _) in enumerate(values, 3))
-    rows = await pool.fetch(ORDERS_PAGE.format(filters=filters), after, limit, *(value for _, value in values))
-    return [_order(row) for row in rows]
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Commits on the way out, unless an exception passes."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            yield Transaction(connection)
 
+    async def find_order(self, order_id: int) -> Order | None:
+        """The order as last committed; None if there is no such order."""
+        row = await self._pool.fetchrow(ORDER, order_id)
+        return _order(row) if row else None
 
-async def lock_orders(connection: Connection, ids: Collection[int]) -> dict[int, Order]:
-    """The orders that can be seen, by id, locked in the order of their ids until the transaction ends."""
-    return {row["id"]: _order(row) for row in await connection.fetch(LOCK_ORDERS, list(ids))}
-
-
-async def store_orders(connection: Connection, orders: Collection[Order]) -> None:
-    """Stores the new states of locked orders."""
-    await connection.execute(
-        STORE_ORDERS,
-        [o.id for o in orders],
-        [o.state.value for o in orders],
-        [o.rejection_reason.value if o.rejection_reason else None for o in orders],
-        [o.version for o in orders],
-    )
+    async def list_orders(
+        self, after: int, limit: int, customer_id: int | None, state: OrderState | None
+    ) -> list[Order]:
+        """Orders with ids above `after`, in the order of their ids, of one customer and state if given."""
+        wanted = [("customer_id", customer_id), ("state", state)]
+        values = [(column, value) for column, value in wanted if value is not None]
+        filters = " ".join(f"AND {column} = ${number}" for number, (column, _) in enumerate(values, 3))
+        query = ORDERS_PAGE.format(filters=filters)
+        rows = await self._pool.fetch(query, after, limit, *(value for _, value in values))
+        return [_order(row) for row in rows]
 
 
 def _order(row: asyncpg.Record) -> Order:

@@ -1,17 +1,16 @@
 """The order service's HTTP side."""
 
-from functools import partial
 from typing import Any
 
-import asyncpg
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from contracts.money import to_amount
 from messaging.envelope import valid_traceparent
-from services.order import handlers, repository
+from services.order import handlers
 from services.order.domain import NotCancellable, Order, OrderState
+from services.order.repository import Repository
 from services.order.requests import CreateOrder
 from web.answers import JsonResponse
 from web.bodies import read_body
@@ -24,7 +23,7 @@ async def create_order(request: Request) -> Response:
     """POST /orders"""
     key = idempotency_key(request)
     command = await read_body(request, CreateOrder)
-    order_id = await handlers.create_order(_pool(request), command, key, _traceparent(request))
+    order_id = await handlers.create_order(_repository(request), command, key, _traceparent(request))
     return JsonResponse({"orderId": order_id})
 
 
@@ -32,7 +31,7 @@ async def get_order(request: Request) -> Response:
     """GET /orders/{orderId}; with `Prefer: wait=5` as soon as the order's state is final."""
     order_id = path_id(request, "orderId")
     seconds = preferred_wait(request)
-    find = partial(repository.find_order, _pool(request))
+    find = _repository(request).find_order
     if seconds is None:
         return JsonResponse(_body(_found(await find(order_id), order_id)))
     order = _found(await request.state.waiting.until_settled(find, order_id, seconds), order_id)
@@ -44,7 +43,7 @@ async def list_orders(request: Request) -> Response:
     page = requested_page(request)
     customer_id = optional_int64(request, "customerId")
     state = optional_choice(request, "state", OrderState)
-    orders = await repository.list_orders(_pool(request), page.ascending_start(), page.limit, customer_id, state)
+    orders = await _repository(request).list_orders(page.ascending_start(), page.limit, customer_id, state)
     items = [_body(order) | _list_details(order) for order in orders]
     return JsonResponse(page_body(request, page, items, orders[-1].id if orders else None))
 
@@ -53,7 +52,9 @@ async def cancel_order(request: Request) -> Response:
     """POST /orders/{orderId}/cancel"""
     order_id = path_id(request, "orderId")
     try:
-        order = await handlers.cancel_order(_pool(request), request.state.waiting, order_id, _traceparent(request))
+        order = await handlers.cancel_order(
+            _repository(request), request.state.waiting, order_id, _traceparent(request)
+        )
     except NotCancellable as error:
         raise Conflict(str(error)) from error
     return JsonResponse(_body(_found(order, order_id)))
@@ -67,9 +68,9 @@ routes = [
 ]
 
 
-def _pool(request: Request) -> asyncpg.Pool:
-    pool: asyncpg.Pool = request.state.pool
-    return pool
+def _repository(request: Request) -> Repository:
+    repository: Repository = request.state.repository
+    return repository
 
 
 def _traceparent(request: Request) -> str | None:
