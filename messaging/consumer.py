@@ -15,7 +15,6 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from nats.aio.client import Client
 from tenacity import RetryCallState
 
 from messaging.dead_letters import DeadLetters
@@ -23,11 +22,14 @@ from messaging.envelope import Envelope, open_envelope
 from messaging.errors import NotYetVisible, SubscriptionLost, Undecodable
 from messaging.pull import Delivery, PullSubscription
 from messaging.retrying import until_possible
-from messaging.streams import UNREACHABLE_ERRORS, DurableConsumer
+from messaging.streams import UNREACHABLE_ERRORS
 
 log = logging.getLogger(__name__)
 
+BATCH = 256
 REOPEN_SECONDS = 0.5
+REMEMBERED_FAILURES = 10_000
+
 REOPEN_ON: tuple[type[Exception], ...] = (SubscriptionLost, *UNREACHABLE_ERRORS)
 
 Handler = Callable[[Sequence[Envelope]], Awaitable[None]]
@@ -35,6 +37,8 @@ Handler = Callable[[Sequence[Envelope]], Awaitable[None]]
 
 Raises Undecodable for a payload that it cannot read and NotYetVisible for a row that it cannot see.
 """
+
+Subscribe = Callable[[], PullSubscription]
 
 Item = tuple[Delivery, Envelope]
 
@@ -67,8 +71,9 @@ class Consumer:
     """Runs a handler over a durable consumer until it is stopped.
 
     Args:
-        client: NATS, for the dead letters and the pull.
-        durable: the place in the stream.
+        name: of the durable consumer, for the log.
+        subscribe: opens the pull on it.
+        dead_letters: where messages go that cannot be handled.
         handler: applies a batch.
         transient: errors of the handler's surroundings.
         batch: most messages in one transaction.
@@ -76,20 +81,21 @@ class Consumer:
 
     def __init__(
         self,
-        client: Client,
-        durable: DurableConsumer,
+        name: str,
+        subscribe: Subscribe,
+        dead_letters: DeadLetters,
         handler: Handler,
         transient: tuple[type[Exception], ...],
         policy: RetryPolicy | None = None,
-        batch: int = 256,
+        batch: int = BATCH,
     ) -> None:
-        self._client = client
-        self._durable = durable
+        self._name = name
+        self._subscribe = subscribe
+        self._dead_letters = dead_letters
         self._handler = handler
         self._transient = transient
         self._policy = policy or RetryPolicy()
         self._batch = batch
-        self._dead_letters = DeadLetters(client, durable.name)
         self._failures: dict[int, int] = {}
         self._stopping = asyncio.Event()
         self._subscription: PullSubscription | None = None
@@ -100,17 +106,15 @@ class Consumer:
         """Consumes until `stop`, opening the subscription anew whenever it is lost."""
         while not self._stopping.is_set():
             try:
-                async with PullSubscription(self._client, self._durable, 4 * self._batch) as subscription:
+                async with self._subscribe() as subscription:
                     self._subscription = subscription
                     self.fault = None
                     while not self._stopping.is_set():
                         await self.process(await subscription.take(self._batch))
             except REOPEN_ON as error:
-                if self._client.is_closed:
-                    raise
                 fault = f"{type(error).__name__}: {error}"
                 if fault != self.fault:
-                    log.warning("%s: no subscription: %s", self._durable.name, fault)
+                    log.warning("%s: no subscription: %s", self._name, fault)
                 self.fault = fault
                 await self._pause(REOPEN_SECONDS)
 
@@ -131,7 +135,7 @@ class Consumer:
             if len(items) == 1:
                 await self._judge(items[0][0], error)
             else:
-                log.info("%s: a batch of %d failed, one by one now: %r", self._durable.name, len(items), error)
+                log.info("%s: a batch of %d failed, one by one now: %r", self._name, len(items), error)
                 await self._process_one_by_one(items)
 
     async def _process_one_by_one(self, items: Sequence[Item]) -> None:
@@ -163,7 +167,7 @@ class Consumer:
             await self._bury(delivery, error)
             return
         self._remember(delivery.sequence, failures)
-        log.warning("%s: attempt %d at sequence %d: %r", self._durable.name, failures, delivery.sequence, error)
+        log.warning("%s: attempt %d at sequence %d: %r", self._name, failures, delivery.sequence, error)
         await delivery.nak(self._policy.delay(failures))
 
     async def _bury(self, delivery: Delivery, error: Exception) -> None:
@@ -175,14 +179,14 @@ class Consumer:
 
     def _remember(self, sequence: int, failures: int) -> None:
         self._failures[sequence] = failures
-        if len(self._failures) > self._durable.max_ack_pending:
-            # More than can be unacknowledged at once: the oldest was settled by another instance.
+        if len(self._failures) > REMEMBERED_FAILURES:
+            # The oldest was settled by another instance, or will only be tried more often than it should.
             self._failures.pop(next(iter(self._failures)))
 
     def _note_fault(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         self.fault = f"{type(error).__name__}: {error}"
-        log.warning("%s: attempt %d, trying again: %s", self._durable.name, state.attempt_number, self.fault)
+        log.warning("%s: attempt %d, trying again: %s", self._name, state.attempt_number, self.fault)
 
     async def _pause(self, seconds: float) -> None:
         try:

@@ -3,7 +3,8 @@
     MessagingError
     ├── Undecodable     no handler can ever read it          -> dead letter at once
     ├── NotYetVisible   speaks of a row that is not seen yet  -> retried; dead letter if it stays unknown
-    └── SubscriptionLost  the pull from the server broke      -> opened anew; messages are redelivered
+    ├── SubscriptionLost  the pull from the server broke     -> opened anew; messages are redelivered
+    └── ConnectionGone  the client gave the connection up     -> the process ends, to be started again
     OutboxOutsideTransaction  a programming error: an event without the change that it tells of
 
 A fault of the surroundings (a database is down) is not in this tree: each service names the driver's
@@ -30,6 +31,10 @@ class NotYetVisible(MessagingError):
 
 class SubscriptionLost(MessagingError):
     """The server no longer answers this pull subscription: it was restarted, wiped or cut off."""
+
+
+class ConnectionGone(MessagingError):
+    """The NATS client has closed its connection for good and will not reconnect."""
 
 
 class OutboxOutsideTransaction(Exception):

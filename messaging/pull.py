@@ -17,7 +17,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from messaging.errors import SubscriptionLost
+from messaging.errors import ConnectionGone, SubscriptionLost
 from messaging.streams import SECOND, DurableConsumer, ensure_consumer
 
 log = logging.getLogger(__name__)
@@ -82,6 +82,7 @@ class PullSubscription:
 
     Raises on entry:
         nats.errors.Error: the server or the stream is not there (yet).
+        ConnectionGone: the connection is closed for good.
     """
 
     def __init__(self, client: Client, consumer: DurableConsumer, window: int = 1024) -> None:
@@ -100,6 +101,8 @@ class PullSubscription:
         self._keeping_alive: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
+        if self._client.is_closed:
+            raise ConnectionGone("the connection to NATS is closed")
         await ensure_consumer(self._client, self._consumer)
         self._reconnects = self._client.stats["reconnects"]
         self._last_heard = asyncio.get_running_loop().time()

@@ -3,9 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from messaging.connection import connect
 from messaging.consumer import Consumer, Handler
+from messaging.dead_letters import DeadLetters
+from messaging.pull import PullSubscription
 from messaging.retrying import until_possible
 from messaging.streams import DurableConsumer
 
@@ -49,7 +52,13 @@ class Subscriber:
                 await self._prepare()
         client = await connect(self._nats_url, self._nats_token, self._durable.name)
         try:
-            self._consumer = Consumer(client, self._durable, self._handler, self._transient)
+            self._consumer = Consumer(
+                self._durable.name,
+                partial(PullSubscription, client, self._durable),
+                DeadLetters(client, self._durable.name),
+                self._handler,
+                self._transient,
+            )
             await self._consumer.run()
         finally:
             await client.drain()

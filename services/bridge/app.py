@@ -7,6 +7,7 @@ from typing import Any
 from starlette.applications import Starlette
 
 from messaging.connection import connect
+from services.bridge.jetstream import EventsWriter
 from services.bridge.kafka import KafkaRecords
 from services.bridge.relay import Relay
 from services.bridge.settings import Settings
@@ -28,7 +29,7 @@ class Bridge:
         client = await connect(settings.nats_url, settings.nats_token.get_secret_value(), "bridge")
         password = settings.kafka_password.get_secret_value()
         async with KafkaRecords(settings.kafka_bootstrap_servers, settings.kafka_username, password) as records:
-            self._relay = Relay(client, records, list(settings.topics))
+            self._relay = Relay(EventsWriter(client), records, list(settings.topics))
             await self._relay.run()
         await client.close()
 

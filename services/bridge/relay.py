@@ -2,13 +2,12 @@
 
 import asyncio
 import logging
-import time
 
 from confluent_kafka import KafkaException
-from nats.aio.client import Client
 
 from messaging.streams import UNREACHABLE_ERRORS
-from services.bridge.event_stream import EventStream, Fenced
+from services.bridge.event_stream import EventStream
+from services.bridge.jetstream import EventsWriter, Fenced
 from services.bridge.kafka import KafkaRecords, Topic
 from services.bridge.translate import translate
 
@@ -35,9 +34,8 @@ class Relay:
     leaves neither a gap nor a duplicate.
     """
 
-    def __init__(self, client: Client, records: KafkaRecords, topic_names: list[str]) -> None:
-        self._stream = EventStream(client)
-        self._client = client
+    def __init__(self, writer: EventsWriter, records: KafkaRecords, topic_names: list[str]) -> None:
+        self._stream = EventStream(writer)
         self._records = records
         self._topic_names = topic_names
         self._stopping = False
@@ -50,8 +48,6 @@ class Relay:
             try:
                 await self._forward()
             except FAULTS as error:
-                if self._client.is_closed:
-                    raise
                 self.fault = f"{type(error).__name__}: {error}"
                 log.warning("resuming from the stream's position after %s", self.fault)
                 await asyncio.sleep(RESUME_SECONDS)
@@ -63,14 +59,14 @@ class Relay:
     async def _forward(self) -> None:
         topics = await self._start()
         self.fault = None
-        looked = time.monotonic()
+        looked = asyncio.get_running_loop().time()
         while not self._stopping:
             records = await self._records.take(BATCH)
             if records:
                 await self._stream.append([translate(record) for record in records])
-            if time.monotonic() - looked > LOOK_FOR_NEW_TOPICS_SECONDS:
+            if asyncio.get_running_loop().time() - looked > LOOK_FOR_NEW_TOPICS_SECONDS:
                 await self._check_topics(topics)
-                looked = time.monotonic()
+                looked = asyncio.get_running_loop().time()
 
     async def _start(self) -> list[Topic]:
         await self._stream.open()

@@ -1,0 +1,100 @@
+"""Publishing to the stream EVENTS: fenced, one message or an atomic batch at a time, and asking where it ends."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+from uuid import uuid4
+
+from nats.aio.client import Client
+from nats.js.errors import APIError, NotFoundError
+
+from messaging.errors import ConnectionGone
+from messaging.streams import DEAD_LETTERS, EVENTS, ensure_stream
+from services.bridge.translate import Message
+
+BATCH_ID = "Nats-Batch-Id"
+BATCH_SEQUENCE = "Nats-Batch-Sequence"
+BATCH_COMMIT = "Nats-Batch-Commit"
+EXPECTED_LAST_SEQUENCE = "Nats-Expected-Last-Sequence"
+
+PUBLISH_SECONDS = 10.0
+
+
+class _ErrorCode(IntEnum):
+    WRONG_LAST_SEQUENCE = 10071
+    DUPLICATE_IN_BATCH = 10201
+
+
+class Fenced(Exception):
+    """The stream does not end where this bridge left it: another bridge writes, or it was replaced."""
+
+
+class RepeatInBatch(Exception):
+    """The server remembers one of the batch's event ids; nothing of the batch was stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventsWriter:
+    """The stream EVENTS as the bridge needs it.
+
+    All publishing raises Fenced, with nothing stored, when the stream does not end with the expected
+    sequence, and nats.errors.Error when it is not known whether something was stored.
+    """
+
+    client: Client
+
+    async def open(self) -> int:
+        """Creates or reconciles the streams and returns the last sequence of EVENTS.
+
+        Raises:
+            ConnectionGone: the connection is closed for good.
+        """
+        if self.client.is_closed:
+            raise ConnectionGone("the connection to NATS is closed")
+        await ensure_stream(self.client, DEAD_LETTERS)
+        return int((await ensure_stream(self.client, EVENTS))["last_seq"])
+
+    async def last_headers(self, subjects: str) -> Mapping[str, str]:
+        """The headers of the last message on the subjects (a wildcard), empty if there is none."""
+        try:
+            message = await self.client.jetstream().get_last_msg(EVENTS, subjects)
+        except NotFoundError:
+            return {}
+        return message.headers or {}
+
+    async def publish(self, message: Message, expected: int) -> int:
+        """Stores one message and returns the stream's last sequence, unchanged if it is a repeat."""
+        ack = await self._request(message, message.headers | {EXPECTED_LAST_SEQUENCE: str(expected)})
+        return expected if ack.get("duplicate") else int(ack["seq"])
+
+    async def publish_batch(self, messages: Sequence[Message], expected: int) -> int:
+        """Stores two or more messages, all or none, and returns the stream's last sequence.
+
+        Raises:
+            RepeatInBatch: the server remembers one of the event ids.
+        """
+        batch_id = uuid4().hex
+        numbered = [
+            (message, message.headers | {BATCH_ID: batch_id, BATCH_SEQUENCE: str(number)})
+            for number, message in enumerate(messages, 1)
+        ]
+        numbered[0][1][EXPECTED_LAST_SEQUENCE] = str(expected)
+        for message, headers in numbered[:-1]:
+            await self.client.publish(message.subject, message.payload, headers=headers)
+        message, headers = numbered[-1]
+        return int((await self._request(message, headers | {BATCH_COMMIT: "1"}))["seq"])
+
+    async def _request(self, message: Message, headers: dict[str, str]) -> dict[str, Any]:
+        reply = await self.client.request(message.subject, message.payload, timeout=PUBLISH_SECONDS, headers=headers)
+        answer: dict[str, Any] = json.loads(reply.data)
+        error = answer.get("error")
+        if not error:
+            return answer
+        match error.get("err_code"):
+            case _ErrorCode.WRONG_LAST_SEQUENCE:
+                raise Fenced(error["description"])
+            case _ErrorCode.DUPLICATE_IN_BATCH:
+                raise RepeatInBatch(error["description"])
+        raise APIError(**error)
