@@ -1,0 +1,298 @@
+"""Convergence with the real handlers, PostgreSQL and MongoDB.
+
+The test itself is the road between them: it takes the events from the outboxes and delivers them in any order,
+more than once, in batches of any size. Whatever it does, the three services have to agree in the end, and
+no customer's credit may ever be exceeded on the way.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+
+from contracts.money import Money, PositiveMoney
+from infra.native import Stack
+from messaging.envelope import Envelope
+from messaging.postgres import apply_schema, open_pool
+from services.customer.app import SCHEMA as CUSTOMER_SCHEMA
+from services.customer.handlers import create_customer, handle_order_events
+from services.customer.repository import Repository as CustomerRepository
+from services.customer.requests import CreateCustomer
+from services.history.handlers import handle_events
+from services.history.views import Views
+from services.order.app import SCHEMA as ORDER_SCHEMA
+from services.order.domain import NotCancellable
+from services.order.handlers import cancel_order, create_order, handle_credit_decisions
+from services.order.repository import Repository as OrderRepository
+from services.order.requests import CreateOrder
+from services.order.waiting import Waiting
+
+UNKNOWN_CUSTOMER = 1_000_000
+
+NEW_EVENTS = "SELECT id::text, type, payload::text FROM outbox WHERE id > $1::uuid ORDER BY id"
+FIRST_ID = "00000000-0000-0000-0000-000000000000"
+
+BROKEN_LIMITS = "SELECT id FROM customers WHERE reserved_cents NOT BETWEEN 0 AND credit_limit_cents"
+RESERVED = """
+SELECT id, reserved_cents, coalesce(
+    (SELECT sum(amount_cents) FROM credit_reservations WHERE customer_id = customers.id AND state = 'RESERVED'), 0
+)::bigint AS reservations FROM customers
+"""
+ORDERS = "SELECT id, customer_id, total_cents, state, rejection_reason, version FROM orders"
+DECISIONS = "SELECT order_id, state FROM credit_reservations"
+
+DECISIONS_THAT_FIT = {
+    ("APPROVED", None): {"RESERVED"},
+    ("REJECTED", "INSUFFICIENT_CREDIT"): {"LIMIT_EXCEEDED"},
+    ("REJECTED", "UNKNOWN_CUSTOMER"): {"UNKNOWN_CUSTOMER"},
+    # Cancelled before or after the decision, whatever that was.
+    ("CANCELLED", None): {"RELEASED", "LIMIT_EXCEEDED", "UNKNOWN_CUSTOMER", "CANCELLED"},
+}
+
+
+@dataclass
+class Road:
+    """The events on their way to one consumer."""
+
+    deliver: Callable[[Sequence[Envelope]], Awaitable[None]]
+    types: frozenset[str]
+    waiting: list[Envelope] = field(default_factory=list)
+    delivered: list[Envelope] = field(default_factory=list)
+
+    def add(self, events: Sequence[Envelope]) -> None:
+        self.waiting += [event for event in events if event.type in self.types]
+
+    async def move(self, chance: random.Random) -> None:
+        """Delivers one batch: some that wait, in any order, and some again that were delivered before."""
+        chance.shuffle(self.waiting)
+        size = chance.randint(0, len(self.waiting))
+        batch, self.waiting = self.waiting[:size], self.waiting[size:]
+        repeated = chance.sample(self.delivered, min(len(self.delivered), chance.randint(0, 3)))
+        self.delivered += batch
+        batch = batch + repeated
+        chance.shuffle(batch)
+        if batch:
+            await self.deliver(batch)
+
+
+class World:
+    """The three services' stores and handlers, and the roads between them."""
+
+    def __init__(self, customers: asyncpg.Pool, orders: asyncpg.Pool, views: Views) -> None:
+        self.customers, self.orders, self.views = customers, orders, views
+        self.customer_repository = CustomerRepository(customers)
+        self.order_repository = OrderRepository(orders)
+        self.waiting = Waiting()
+
+    async def clear(self) -> None:
+        """An empty world again; cheaper than a new one."""
+        await self.customers.execute("TRUNCATE customers, credit_reservations, outbox RESTART IDENTITY")
+        await self.orders.execute("TRUNCATE orders, outbox RESTART IDENTITY")
+        await self.views.customers.delete_many({})
+        await self.views.orders.delete_many({})
+        self.read_up_to = {self.customers: FIRST_ID, self.orders: FIRST_ID}
+        order_events = frozenset({"OrderCreated", "OrderApproved", "OrderRejected", "OrderCancelled"})
+        decisions = frozenset({"CreditReserved", "CreditLimitExceeded", "CustomerValidationFailed"})
+        self.roads = [
+            Road(self._to_customer, frozenset({"OrderCreated", "OrderCancelled"})),
+            Road(self._to_order, decisions),
+            Road(self._to_history, order_events | decisions | {"CustomerCreated"}),
+        ]
+
+    async def _to_customer(self, batch: Sequence[Envelope]) -> None:
+        await handle_order_events(self.customer_repository, batch)
+
+    async def _to_order(self, batch: Sequence[Envelope]) -> None:
+        await handle_credit_decisions(self.order_repository, self.waiting, batch)
+
+    async def _to_history(self, batch: Sequence[Envelope]) -> None:
+        await handle_events(self.views, batch)
+
+    async def create_customer(self, limit: int) -> None:
+        await create_customer(
+            self.customer_repository, CreateCustomer(name="Jane Doe", credit_limit=Money.of(limit)), None, None
+        )
+
+    async def create_order(self, customer_id: int, total: int) -> int:
+        command = CreateOrder(customer_id=customer_id, order_total=PositiveMoney.of(total))
+        return await create_order(self.order_repository, command, None, None)
+
+    async def cancel(self, order_id: int) -> None:
+        try:
+            await cancel_order(self.order_repository, self.waiting, order_id, None)
+        except NotCancellable:
+            note(f"order {order_id} was rejected before")
+
+    async def fetch_new_events(self) -> None:
+        for pool in (self.customers, self.orders):
+            rows = await pool.fetch(NEW_EVENTS, self.read_up_to[pool])
+            if rows:
+                self.read_up_to[pool] = rows[-1]["id"]
+            events = [Envelope(row["id"], row["type"], row["payload"].encode()) for row in rows]
+            for road in self.roads:
+                road.add(events)
+
+    async def move(self, chance: random.Random) -> None:
+        await self.fetch_new_events()
+        await chance.choice(self.roads).move(chance)
+        await self.assert_safe()
+
+    async def drain(self, chance: random.Random) -> None:
+        """Until nothing is on its way any more."""
+        await self.fetch_new_events()
+        while any(road.waiting for road in self.roads):
+            await self.move(chance)
+            await self.fetch_new_events()
+
+    async def assert_safe(self) -> None:
+        assert not await self.customers.fetch(BROKEN_LIMITS)
+        for row in await self.customers.fetch(RESERVED):
+            assert row["reserved_cents"] == row["reservations"], dict(row)
+
+    async def assert_converged(self) -> None:
+        orders = {row["id"]: dict(row) for row in await self.orders.fetch(ORDERS)}
+        await self._assert_decisions_agree(orders)
+        await self._assert_credit_adds_up(orders)
+        await self._assert_view_agrees(orders)
+
+    async def _assert_decisions_agree(self, orders: dict[int, dict[str, object]]) -> None:
+        decisions = {row["order_id"]: row["state"] for row in await self.customers.fetch(DECISIONS)}
+        assert decisions.keys() == orders.keys()
+        for order in orders.values():
+            fitting = DECISIONS_THAT_FIT.get((order["state"], order["rejection_reason"]), set())
+            assert decisions[order["id"]] in fitting, (order, decisions[order["id"]])
+
+    async def _assert_credit_adds_up(self, orders: dict[int, dict[str, object]]) -> None:
+        for row in await self.customers.fetch(RESERVED):
+            approved = [
+                o["total_cents"] for o in orders.values() if (o["customer_id"], o["state"]) == (row["id"], "APPROVED")
+            ]
+            assert row["reserved_cents"] == sum(approved)
+
+    async def _assert_view_agrees(self, orders: dict[int, dict[str, object]]) -> None:
+        seen = {d["_id"]: d async for d in self.views.orders.find()}
+        assert seen == {
+            o["id"]: {
+                "_id": o["id"],
+                "customerId": o["customer_id"],
+                "total": o["total_cents"],
+                "state": o["state"],
+                "reason": o["rejection_reason"],
+                "version": o["version"],
+            }
+            for o in orders.values()
+        }
+        named = {d["_id"]: (d["name"], d["creditLimit"]) async for d in self.views.customers.find()}
+        rows = await self.customers.fetch("SELECT id, name, credit_limit_cents FROM customers")
+        assert named == {row["id"]: (row["name"], row["credit_limit_cents"]) for row in rows}
+
+
+class OpenViews(Views):
+    """The view, with its collections in the open for the test."""
+
+    @property
+    def customers(self):
+        return self._customers
+
+    @property
+    def orders(self):
+        return self._orders
+
+
+async def _fresh_database(admin_url: str, name: str, schema: str) -> asyncpg.Pool:
+    admin = await asyncpg.connect(admin_url)
+    try:
+        await admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        await admin.execute(f"CREATE DATABASE {name}")
+    finally:
+        await admin.close()
+    pool = await open_pool(admin_url.rsplit("/", 1)[0] + f"/{name}", "property test")
+    await apply_schema(pool, schema)
+    return pool
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture(scope="module")
+def world(stack: Stack, runner: asyncio.Runner) -> Iterator[World]:
+    admin_url = stack.environment("keeper")["POSTGRES_URL"]
+    customers = runner.run(_fresh_database(admin_url, "property_customer", CUSTOMER_SCHEMA))
+    orders = runner.run(_fresh_database(admin_url, "property_order", ORDER_SCHEMA))
+    admin_of_views = stack.environment("keeper")["MONGODB_ADMIN_URL"]
+    views = runner.run(_open_views(_database_url(admin_of_views, "property")))
+    yield World(customers, orders, views)
+    views.close()
+    runner.run(customers.close())
+    runner.run(orders.close())
+
+
+async def _open_views(url: str) -> OpenViews:
+    # Inside of the loop that will use it: the driver takes hold of the running one.
+    views = OpenViews(url)
+    await views.prepare()
+    return views
+
+
+def _database_url(url: str, database: str) -> str:
+    server, _, rest = url.removeprefix("mongodb://").partition("/")
+    options = rest.partition("?")[2] or "authSource=admin"
+    return f"mongodb://{server}/{database}?{options}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is done, apart from its order: that, and every delivery, comes from the seed."""
+
+    limits: list[int]
+    orders: list[tuple[int, int]]
+    cancels: int
+    moves: int
+    seed: int
+
+
+PLANS = st.builds(
+    Plan,
+    limits=st.lists(st.integers(0, 20), min_size=1, max_size=3),
+    orders=st.lists(st.tuples(st.integers(0, 3), st.integers(1, 12)), min_size=1, max_size=8),
+    cancels=st.integers(0, 5),
+    moves=st.integers(0, 12),
+    seed=st.integers(0, 2**32),
+)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(plan=PLANS)
+def test_services_converge_whatever_the_order_the_repetition_and_the_batching_of_events(
+    world: World, runner: asyncio.Runner, plan: Plan
+) -> None:
+    runner.run(_drive(world, plan, random.Random(plan.seed)))
+
+
+async def _drive(world: World, plan: Plan, chance: random.Random) -> None:
+    await world.clear()
+    for limit in plan.limits:
+        await world.create_customer(limit)
+    placed: list[int] = []
+    to_place = list(plan.orders)
+    actions = ["place"] * len(plan.orders) + ["cancel"] * plan.cancels + ["move"] * plan.moves
+    chance.shuffle(actions)
+    for action in actions:
+        if action == "place":
+            which, total = to_place.pop()
+            customer_id = which + 1 if which < len(plan.limits) else UNKNOWN_CUSTOMER
+            placed.append(await world.create_order(customer_id, total))
+        elif action == "cancel" and placed:
+            await world.cancel(chance.choice(placed))
+        else:
+            await world.move(chance)
+    await world.drain(chance)
+    await world.assert_converged()
