@@ -146,9 +146,11 @@ class PullSubscription:
         """Sends the verdict on a delivery, unless this subscription was lost meanwhile.
 
         After a loss the stream may be another one, where the old reply subject would
-        acknowledge a message that nobody has seen.
+        acknowledge a message that nobody has seen. (Without a connection, the client would keep
+        the verdict and send it over the next one.)
         """
-        if self._lost is None and delivery.reply in self._held:
+        self._note_connection()
+        if self._lost is None and self._client.is_connected and delivery.reply in self._held:
             self._held.remove(delivery.reply)
             await self._client.publish(delivery.reply, verdict)
 
@@ -162,9 +164,12 @@ class PullSubscription:
             pass  # the check looks why it is so quiet
         self._check()
 
-    def _check(self) -> None:
+    def _note_connection(self) -> None:
         if self._lost is None and self._client.stats["reconnects"] != self._reconnects:
             self._lost = "the connection was replaced"
+
+    def _check(self) -> None:
+        self._note_connection()
         if self._lost is None and asyncio.get_running_loop().time() - self._last_heard > SILENCE_SECONDS:
             self._lost = f"the server was silent for {SILENCE_SECONDS} s"
         if self._lost is not None:

@@ -25,7 +25,12 @@ def until_possible(
     """Attempts without an end while these errors come, with a growing, jittered delay; others are raised."""
     return AsyncRetrying(
         retry=retry_if_exception_type(transient),
-        wait=wait_exponential_jitter(initial=FIRST_DELAY_SECONDS, max=LONGEST_DELAY_SECONDS),
+        wait=wait_exponential_jitter(
+            # The library's own jitter is a second: twenty times the first delay.
+            multiplier=FIRST_DELAY_SECONDS,
+            max=LONGEST_DELAY_SECONDS,
+            jitter=FIRST_DELAY_SECONDS,
+        ),
         stop=stop_never,
         before_sleep=before_sleep or before_sleep_log(log, logging.WARNING),
     )

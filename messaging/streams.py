@@ -21,6 +21,9 @@ MEBIBYTE = 2**20
 
 API_TIMEOUT_SECONDS = 5.0
 
+STORE = "store"
+"""The consumer's metadata that names the store it fills."""
+
 UNREACHABLE_ERRORS: tuple[type[Exception], ...] = (
     OSError,
     nats.errors.Error,  # includes JetStream's API errors
@@ -74,6 +77,8 @@ class DurableConsumer:
             messages in the hands of a killed process stay away; work that takes longer says so
             with in-progress acks.
         max_ack_pending: most messages handed out and not yet acknowledged, over all instances.
+        store: identity of the store that the consumer fills, kept in the consumer's metadata. With
+            another store (it was wiped) the position is worth nothing, and the consumer starts anew.
     """
 
     name: str
@@ -81,6 +86,7 @@ class DurableConsumer:
     stream: str = EVENTS
     ack_wait: float = 6.0
     max_ack_pending: int = 4096
+    store: str = ""
 
     def config(self) -> dict[str, Any]:
         """The configuration as JetStream's API spells it."""
@@ -96,6 +102,7 @@ class DurableConsumer:
             "max_ack_pending": self.max_ack_pending,
             "replay_policy": "instant",
             "num_replicas": 1,
+            "metadata": {STORE: self.store},
         }
 
 
@@ -120,8 +127,8 @@ async def ensure_stream(client: Client, name: str) -> dict[str, Any]:
 async def ensure_consumer(client: Client, consumer: DurableConsumer) -> None:
     """Creates the durable consumer, or changes it, or starts it again from the beginning.
 
-    The last happens when its position lies beyond the stream's end: the stream lost its tail or was
-    replaced, and what arrives from now on would be taken for seen.
+    The last happens when its position lies beyond the stream's end (the stream lost its tail or was
+    replaced, and what arrives from now on would be taken for seen), or when it filled another store.
 
     Raises:
         NotFoundError: the stream does not exist (yet).
@@ -134,13 +141,25 @@ async def ensure_consumer(client: Client, consumer: DurableConsumer) -> None:
         await _create_consumer(client, consumer, wanted, "create")
         log.info("created the durable consumer %s", consumer.name)
         return
-    if info["delivered"]["stream_seq"] > stream["state"]["last_seq"]:
-        log.warning("the stream %s lost messages: %s starts from its beginning", consumer.stream, consumer.name)
-        await request(client, f"CONSUMER.DELETE.{consumer.stream}.{consumer.name}")
+    reason = _reason_to_restart(consumer, info, stream)
+    if reason:
+        log.warning("%s starts from the beginning of %s: %s", consumer.name, consumer.stream, reason)
+        await delete_consumer(client, consumer.stream, consumer.name)
         await _create_consumer(client, consumer, wanted, "create")
     elif _differs(wanted, info["config"]):
         await _create_consumer(client, consumer, wanted, "update")
         log.info("changed the durable consumer %s to what is written", consumer.name)
+
+
+async def consumers_beyond(client: Client, stream: str, last_sequence: int) -> list[str]:
+    """The durable consumers that were handed messages which the stream has not got (any more)."""
+    listed = await request(client, f"CONSUMER.LIST.{stream}")
+    return [info["name"] for info in listed["consumers"] if info["delivered"]["stream_seq"] > last_sequence]
+
+
+async def delete_consumer(client: Client, stream: str, name: str) -> None:
+    """Whoever pulls from it loses the subscription, creates it again, and starts from the beginning."""
+    await request(client, f"CONSUMER.DELETE.{stream}.{name}")
 
 
 async def request(client: Client, call: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -166,5 +185,14 @@ async def _create_consumer(client: Client, consumer: DurableConsumer, wanted: di
     await request(client, f"CONSUMER.CREATE.{consumer.stream}.{consumer.name}", body)
 
 
+def _reason_to_restart(consumer: DurableConsumer, info: dict[str, Any], stream: dict[str, Any]) -> str | None:
+    if info["delivered"]["stream_seq"] > stream["state"]["last_seq"]:
+        return "the stream lost messages"
+    if info["config"].get("metadata", {}).get(STORE, "") != consumer.store:
+        return "its store was wiped"
+    return None
+
+
 def _differs(wanted: dict[str, Any], present: dict[str, Any]) -> bool:
-    return any(present.get(key) != value for key, value in wanted.items())
+    # The server adds metadata of its own; ours is compared where it matters.
+    return any(present.get(key) != value for key, value in wanted.items() if key != "metadata")

@@ -5,6 +5,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from nats.aio.client import Client
+
 from messaging.connection import connect
 from messaging.consumer import Consumer, Handler
 from messaging.dead_letters import DeadLetters
@@ -20,51 +22,60 @@ class Subscriber:
 
     Args:
         nats_url, nats_token: where JetStream is.
-        durable: the service's place in the stream.
+        name: the service's, for the connection.
+        prepare: brings the service's own store into shape, and tells the place in the stream that
+            belongs to it.
         handler: applies a batch of events.
         transient: errors of the surroundings of `handler` and `prepare`, retried for ever.
-        prepare: brings the service's own store into shape before the first event.
     """
 
     def __init__(
         self,
         nats_url: str,
         nats_token: str,
-        durable: DurableConsumer,
+        name: str,
+        prepare: Callable[[], Awaitable[DurableConsumer]],
         handler: Handler,
         transient: tuple[type[Exception], ...],
-        prepare: Callable[[], Awaitable[None]],
     ) -> None:
         self._nats_url = nats_url
         self._nats_token = nats_token
-        self._durable = durable
+        self._name = name
+        self._prepare = prepare
         self._handler = handler
         self._transient = transient
-        self._prepare = prepare
         self._consumer: Consumer | None = None
         self._running: asyncio.Task[None] | None = None
+        self._stopping = False
 
     async def run(self) -> None:
         """Ends after `stop`, or with an error that no retry can cure."""
         self._running = asyncio.current_task()
-        async for attempt in until_possible(self._transient):
-            with attempt:
-                await self._prepare()
-        client = await connect(self._nats_url, self._nats_token, self._durable.name)
+        client = await connect(self._nats_url, self._nats_token, self._name)
         try:
-            self._consumer = Consumer(
-                self._durable.name,
-                partial(PullSubscription, client, self._durable),
-                DeadLetters(client, self._durable.name),
-                self._handler,
-                self._transient,
-            )
-            await self._consumer.run()
+            while not self._stopping:
+                await self._prepare_and_consume(client)
         finally:
             await client.drain()
 
+    async def _prepare_and_consume(self, client: Client) -> None:
+        async for attempt in until_possible(self._transient):
+            with attempt:
+                durable = await self._prepare()
+        subscribe = partial(PullSubscription, client, durable)
+        dead_letters = DeadLetters(client, durable.name)
+        self._consumer = Consumer(durable.name, subscribe, dead_letters, self._handler, self._transient)
+        await self._consumer.run()
+        self._consumer = None
+
+    def start_over(self) -> None:
+        """Prepares the store again and subscribes anew, after the batch in hand."""
+        if self._consumer:
+            self._consumer.stop()
+
     def stop(self) -> None:
         """Lets the batch in hand end and gives back the rest; what only waits is cancelled."""
+        self._stopping = True
         if self._consumer:
             self._consumer.stop()
         elif self._running:

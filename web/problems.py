@@ -17,6 +17,7 @@ import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,17 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
         HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not supported by {request.url.path}",
     }
     detail = details.get(HTTPStatus(error.status_code), error.detail)
-    return problem_response(Problem(error.status_code, detail, headers=error.headers))
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(sorted(_methods_of(request)))
+    return problem_response(Problem(error.status_code, detail, headers=headers))
+
+
+def _methods_of(request: Request) -> set[str]:
+    # Starlette names those of the first route with this path only, and a list has one route for each method.
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    matching = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return {method for route in matching for method in route.methods or ()}
 
 
 async def _on_outage(request: Request, error: Exception) -> Response:

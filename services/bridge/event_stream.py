@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Sequence
 
 from messaging.envelope import KAFKA_OFFSET, KAFKA_TOPIC_ID
-from services.bridge.jetstream import EventsWriter, RepeatInBatch
+from services.bridge.jetstream import EventsWriter, Fenced, RepeatInBatch
 from services.bridge.kafka import Partition, Topic
 from services.bridge.translate import Message, partition_subjects
 
@@ -32,6 +32,18 @@ class EventStream:
         are read later are never too low unnoticed.
         """
         self._last_sequence = await self._writer.open()
+
+    async def check(self) -> None:
+        """Looks whether the stream still ends where this bridge believes.
+
+        An append would find out; without one, a lost tail would stay lost.
+
+        Raises:
+            Fenced: the stream does not end where this bridge left it.
+        """
+        last_sequence = await self._writer.last_sequence()
+        if last_sequence != self._last_sequence:
+            raise Fenced(f"the stream ends with message {last_sequence}, not {self._last_sequence}")
 
     async def next_offsets(self, topics: Iterable[Topic]) -> dict[Partition, int]:
         """For each partition that has messages in the stream, the Kafka offset after the last one's.

@@ -1,6 +1,7 @@
 """Publishing to the stream EVENTS: fenced, one message or an atomic batch at a time, and asking where it ends."""
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -11,8 +12,10 @@ from nats.aio.client import Client
 from nats.js.errors import APIError, NotFoundError
 
 from messaging.errors import ConnectionGone
-from messaging.streams import DEAD_LETTERS, EVENTS, ensure_stream
+from messaging.streams import DEAD_LETTERS, EVENTS, consumers_beyond, delete_consumer, ensure_stream
 from services.bridge.translate import Message
+
+log = logging.getLogger(__name__)
 
 BATCH_ID = "Nats-Batch-Id"
 BATCH_SEQUENCE = "Nats-Batch-Sequence"
@@ -48,12 +51,29 @@ class EventsWriter:
     async def open(self) -> int:
         """Creates or reconciles the streams and returns the last sequence of EVENTS.
 
+        Consumers whose position lies beyond that are deleted, for the stream has lost its tail.
+
         Raises:
             ConnectionGone: the connection is closed for good.
         """
         if self.client.is_closed:
             raise ConnectionGone("the connection to NATS is closed")
         await ensure_stream(self.client, DEAD_LETTERS)
+        while True:
+            last_sequence = await self.last_sequence()
+            overtaken = await consumers_beyond(self.client, EVENTS, last_sequence)
+            # More messages by now: another bridge stored them between the two questions.
+            if not overtaken or await self.last_sequence() == last_sequence:
+                break
+        for name in overtaken:
+            # Before the first append: a refilled stream would soon reach the consumer's position,
+            # and what comes to stand below it would never be delivered.
+            log.warning("the stream lost messages that %s was handed: it starts from the beginning", name)
+            await delete_consumer(self.client, EVENTS, name)
+        return last_sequence
+
+    async def last_sequence(self) -> int:
+        """Where EVENTS ends now."""
         return int((await ensure_stream(self.client, EVENTS))["last_seq"])
 
     async def last_headers(self, subjects: str) -> Mapping[str, str]:
@@ -67,7 +87,13 @@ class EventsWriter:
     async def publish(self, message: Message, expected: int) -> int:
         """Stores one message and returns the stream's last sequence, unchanged if it is a repeat."""
         ack = await self._request(message, message.headers | {EXPECTED_LAST_SEQUENCE: str(expected)})
-        return expected if ack.get("duplicate") else int(ack["seq"])
+        if not ack.get("duplicate"):
+            return int(ack["seq"])
+        if int(ack["seq"]) > expected:
+            # Answered before the fence is looked at: without this, a bridge that only ever hears of
+            # repeats would go on from an end that is long gone.
+            raise Fenced(f"another bridge stored this event as message {ack['seq']}, after {expected}")
+        return expected
 
     async def publish_batch(self, messages: Sequence[Message], expected: int) -> int:
         """Stores two or more messages, all or none, and returns the stream's last sequence.

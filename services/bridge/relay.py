@@ -14,7 +14,8 @@ from services.bridge.translate import translate
 log = logging.getLogger(__name__)
 
 BATCH = 500
-LOOK_FOR_NEW_TOPICS_SECONDS = 5.0
+LOOK_AROUND_SECONDS = 5.0
+"""How long a wiped Kafka, or a stream that lost messages, may go unnoticed."""
 
 RESUME_SECONDS = 0.5
 
@@ -64,19 +65,23 @@ class Relay:
             records = await self._records.take(BATCH)
             if records:
                 await self._stream.append([translate(record) for record in records])
-            if asyncio.get_running_loop().time() - looked > LOOK_FOR_NEW_TOPICS_SECONDS:
-                await self._check_topics(topics)
+            if asyncio.get_running_loop().time() - looked > LOOK_AROUND_SECONDS:
+                await self._look_around(topics)
                 looked = asyncio.get_running_loop().time()
 
     async def _start(self) -> list[Topic]:
         await self._stream.open()
         topics = await self._records.describe(self._topic_names)
         offsets = await self._stream.next_offsets(topics)
+        # The positions may be those of messages that another bridge stored after the opening. Were they lost
+        # again, the stream would end where it was opened, and the fence let their successors through.
+        await self._stream.check()
         await self._records.start(topics, offsets)
         log.info("forwarding %s from %s", ", ".join(self._topic_names), offsets or "the beginning")
         return topics
 
-    async def _check_topics(self, topics: list[Topic]) -> None:
+    async def _look_around(self, topics: list[Topic]) -> None:
+        await self._stream.check()
         # Kafka was wiped: the client goes on quietly with the new topic of the same name.
         if await self._records.describe(self._topic_names) != topics:
             raise TopicsChanged("the topics are not those that reading began with")

@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from messaging import outbox
 from messaging.housekeeping import housekeeping
 from messaging.postgres import TRANSIENT_ERRORS, apply_schema, is_reachable, open_pool
+from messaging.streams import DurableConsumer
 from messaging.subscriber import Subscriber
 from services.customer.handlers import handle_order_events
 from services.customer.repository import Repository
@@ -37,13 +38,18 @@ def create_app(settings: Settings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:  # noqa: ARG001 - Starlette's signature
         async with await open_pool(settings.database_url.get_secret_value(), "customer") as pool:
             repository = Repository(pool)
+
+            async def prepare() -> DurableConsumer:
+                await apply_schema(pool, SCHEMA)
+                return ORDERS
+
             subscriber = Subscriber(
                 settings.nats_url,
                 settings.nats_token.get_secret_value(),
-                ORDERS,
+                "customer",
+                prepare,
                 partial(handle_order_events, repository),
                 HANDLER_TRANSIENT,
-                prepare=partial(apply_schema, pool, SCHEMA),
             )
             chores = {
                 "outbox": partial(outbox.delete_expired, pool, settings.outbox_retention),

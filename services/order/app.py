@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from messaging import outbox
 from messaging.housekeeping import housekeeping
 from messaging.postgres import TRANSIENT_ERRORS, apply_schema, is_reachable, open_pool
+from messaging.streams import DurableConsumer
 from messaging.subscriber import Subscriber
 from services.order.handlers import handle_credit_decisions
 from services.order.repository import Repository
@@ -34,13 +35,18 @@ def create_app(settings: Settings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:  # noqa: ARG001 - Starlette's signature
         async with await open_pool(settings.database_url.get_secret_value(), "order") as pool:
             repository, waiting = Repository(pool), Waiting()
+
+            async def prepare() -> DurableConsumer:
+                await apply_schema(pool, SCHEMA)
+                return CREDIT_DECISIONS
+
             subscriber = Subscriber(
                 settings.nats_url,
                 settings.nats_token.get_secret_value(),
-                CREDIT_DECISIONS,
+                "order",
+                prepare,
                 partial(handle_credit_decisions, repository, waiting),
                 TRANSIENT_ERRORS,
-                prepare=partial(apply_schema, pool, SCHEMA),
             )
             chores = {
                 "outbox": partial(outbox.delete_expired, pool, settings.outbox_retention),
