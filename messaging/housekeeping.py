@@ -1,4 +1,4 @@
-"""Work that keeps tables from growing, done every now and then."""
+"""Work that is done every now and then, mostly to keep tables from growing."""
 
 import asyncio
 import logging
@@ -9,7 +9,7 @@ from messaging.postgres import TRANSIENT_ERRORS
 log = logging.getLogger(__name__)
 
 Chore = Callable[[], Awaitable[int]]
-"""Deletes what has expired and returns how many rows that were."""
+"""Deals with what has expired and returns how many rows that were."""
 
 PERIOD_SECONDS = 60.0
 
@@ -20,8 +20,8 @@ async def housekeeping(chores: Mapping[str, Chore], period: float = PERIOD_SECON
         await asyncio.sleep(period)
         for name, chore in chores.items():
             try:
-                deleted = await chore()
+                done = await chore()
             except TRANSIENT_ERRORS as error:
                 log.warning("%s: postponed: %s: %s", name, type(error).__name__, error)
             else:
-                log.log(logging.INFO if deleted else logging.DEBUG, "%s: %d rows deleted", name, deleted)
+                log.log(logging.INFO if done else logging.DEBUG, "%s: %d rows", name, done)

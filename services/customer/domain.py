@@ -17,6 +17,7 @@ from services.customer.events import (
     OrderCancelled,
     OrderCreated,
     OrderEvent,
+    OrderRejected,
 )
 
 
@@ -43,7 +44,7 @@ class ReservationState(StrEnum):
     LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
     UNKNOWN_CUSTOMER = "UNKNOWN_CUSTOMER"
     CANCELLED = "CANCELLED"
-    """A tombstone: the cancellation overtook the order, which then gets no credit."""
+    """A tombstone: the order's end overtook the order itself, which then gets no credit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def decide(event: OrderEvent, customer: Customer | None, reservation: Reservatio
     match event:
         case OrderCreated():
             return _reserve(event, customer, reservation)
-        case OrderCancelled():
+        case OrderCancelled() | OrderRejected():
             return _release(event, customer, reservation)
 
 
@@ -114,7 +115,9 @@ def _reserve(order: OrderCreated, customer: Customer | None, reservation: Reserv
     return Outcome(charged, _decision(order, ReservationState.RESERVED), _tell(CreditReserved, charged, order))
 
 
-def _release(order: OrderCancelled, customer: Customer | None, reservation: Reservation | None) -> Outcome:
+def _release(
+    order: OrderCancelled | OrderRejected, customer: Customer | None, reservation: Reservation | None
+) -> Outcome:
     if reservation is None:
         return Outcome(reservation=_decision(order, ReservationState.CANCELLED))
     if reservation.state is not ReservationState.RESERVED:

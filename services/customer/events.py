@@ -71,5 +71,17 @@ class OrderCancelled(Event):
     order_total: Money
 
 
-OrderEvent = OrderCreated | OrderCancelled
-ORDER_EVENTS: dict[str, type[OrderEvent]] = {"OrderCreated": OrderCreated, "OrderCancelled": OrderCancelled}
+class OrderRejected(Event):
+    """Read: the order did not come about; one that timed out may hold credit, or be about to get it."""
+
+    order_id: Id
+    customer_id: Id
+    order_total: Money
+
+
+OrderEvent = OrderCreated | OrderCancelled | OrderRejected
+ORDER_EVENTS: dict[str, type[OrderEvent]] = {
+    "OrderCreated": OrderCreated,
+    "OrderCancelled": OrderCancelled,
+    "OrderRejected": OrderRejected,
+}

@@ -4,5 +4,5 @@ from messaging.streams import DurableConsumer
 
 ORDERS = DurableConsumer(
     name="customer",
-    subjects=("events.order.*.OrderCreated", "events.order.*.OrderCancelled"),
+    subjects=("events.order.*.OrderCreated", "events.order.*.OrderCancelled", "events.order.*.OrderRejected"),
 )

@@ -13,7 +13,7 @@ from messaging.housekeeping import housekeeping
 from messaging.postgres import TRANSIENT_ERRORS, apply_schema, is_reachable, open_pool
 from messaging.streams import DurableConsumer
 from messaging.subscriber import Subscriber
-from services.order.handlers import handle_credit_decisions
+from services.order.handlers import handle_credit_decisions, reject_overdue_orders
 from services.order.repository import Repository
 from services.order.routes import routes
 from services.order.settings import Settings
@@ -25,6 +25,8 @@ from web.problems import exception_handlers
 from web.server import background
 
 SCHEMA = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
+
+DEADLINE_CHECK_SECONDS = 1.0
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -53,8 +55,10 @@ def create_app(settings: Settings) -> Starlette:
                 "idempotency keys": partial(idempotency.delete_expired, pool, settings.idempotency_retention),
             }
             parts.update(database=partial(is_reachable, pool), consumer=subscriber.fault)
+            overdue = {"overdue orders": partial(reject_overdue_orders, repository, waiting, settings.order_deadline)}
             async with (
                 background(housekeeping(chores), "housekeeping"),
+                background(housekeeping(overdue, period=DEADLINE_CHECK_SECONDS), "deadline"),
                 background(subscriber.run(), "subscriber", subscriber.stop),
             ):
                 yield {"repository": repository, "waiting": waiting}

@@ -32,6 +32,7 @@ class OrderState(StrEnum):
 class RejectionReason(StrEnum):
     INSUFFICIENT_CREDIT = "INSUFFICIENT_CREDIT"
     UNKNOWN_CUSTOMER = "UNKNOWN_CUSTOMER"
+    TIMED_OUT = "TIMED_OUT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,14 @@ def cancel(order: Order) -> Change | None:
         return None
     cancelled = replace(order, state=OrderState.CANCELLED, version=order.version + 1)
     return cancelled, OrderCancelled(**_state(cancelled))
+
+
+def time_out(order: Order) -> Change | None:
+    """Gives up an order that waited too long; None if it does not wait any more.
+
+    Credit that is reserved for it, or will be, is released when the customer service hears of this.
+    """
+    return _reject(order, RejectionReason.TIMED_OUT) if order.is_pending else None
 
 
 def _reject(order: Order, reason: RejectionReason) -> Change:

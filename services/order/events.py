@@ -34,7 +34,7 @@ class OrderRejected(_OrderState):
     """The order does not come about."""
 
     state: Literal["REJECTED"] = "REJECTED"
-    rejection_reason: Literal["INSUFFICIENT_CREDIT", "UNKNOWN_CUSTOMER"]
+    rejection_reason: Literal["INSUFFICIENT_CREDIT", "UNKNOWN_CUSTOMER", "TIMED_OUT"]
 
 
 class OrderCancelled(_OrderState):

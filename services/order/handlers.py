@@ -4,6 +4,7 @@ Each runs in one transaction, together with the events that it causes.
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from contracts.wire import UnreadablePayload
 from messaging.envelope import Envelope
@@ -15,6 +16,8 @@ from services.order.events import AGGREGATE, CREDIT_DECISIONS, CreditDecision, O
 from services.order.repository import Repository
 from services.order.requests import CreateOrder
 from services.order.waiting import Waiting
+
+OVERDUE_BATCH = 500
 
 
 async def create_order(
@@ -82,6 +85,24 @@ async def handle_credit_decisions(repository: Repository, waiting: Waiting, enve
             await transaction.store_orders(changed.values())
             await transaction.append(rows)
     waiting.announce(changed)
+
+
+async def reject_overdue_orders(
+    repository: Repository, waiting: Waiting, deadline: timedelta, batch: int = OVERDUE_BATCH
+) -> int:
+    """Rejects orders that are PENDING for longer than the deadline, a batch a transaction; returns how many."""
+    total = 0
+    while True:
+        async with repository.transaction() as transaction:
+            overdue = await transaction.lock_overdue_orders(deadline, batch)
+            changes = [change for order in overdue if (change := domain.time_out(order))]
+            if changes:
+                await transaction.store_orders([order for order, _ in changes])
+                await transaction.append([_row(event, None) for _, event in changes])
+        waiting.announce(order.id for order, _ in changes)
+        total += len(changes)
+        if len(overdue) < batch:
+            return total
 
 
 def _require_visible(orders: dict[int, Order], batch: Sequence[tuple[CreditDecision, str | None]]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -22,6 +23,12 @@ INSERT INTO orders (customer_id, total_cents, state, version) VALUES ($1, $2, 'P
 ORDER = f"SELECT {COLUMNS} FROM orders WHERE id = $1"  # noqa: S608 - constants only
 
 LOCK_ORDERS = f"SELECT {COLUMNS} FROM orders WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE"  # noqa: S608
+
+# Those that a decision is being made about right now are left to it.
+LOCK_OVERDUE_ORDERS = f"""
+SELECT {COLUMNS} FROM orders WHERE state = 'PENDING' AND created_at < now() - $1::interval
+ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED
+"""  # noqa: S608
 
 STORE_ORDERS = """
 UPDATE orders SET state = new.state, rejection_reason = new.rejection_reason, version = new.version
@@ -47,6 +54,10 @@ class Transaction:
     async def lock_orders(self, ids: Collection[int]) -> dict[int, Order]:
         """The orders that can be seen, by id, locked in the order of their ids until the transaction ends."""
         return {row["id"]: _order(row) for row in await self._connection.fetch(LOCK_ORDERS, list(ids))}
+
+    async def lock_overdue_orders(self, deadline: timedelta, limit: int) -> list[Order]:
+        """The longest pending orders of those older than the deadline, locked; not those locked by others."""
+        return [_order(row) for row in await self._connection.fetch(LOCK_OVERDUE_ORDERS, deadline, limit)]
 
     async def store_orders(self, orders: Collection[Order]) -> None:
         """Stores the new states of locked orders."""

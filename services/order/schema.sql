@@ -5,13 +5,14 @@ CREATE TABLE IF NOT EXISTS orders (
     customer_id      bigint NOT NULL,
     total_cents      bigint NOT NULL CHECK (total_cents > 0),
     state            text NOT NULL CHECK (state IN ('PENDING', 'APPROVED', 'REJECTED', 'CANCELLED')),
-    rejection_reason text CHECK (rejection_reason IN ('INSUFFICIENT_CREDIT', 'UNKNOWN_CUSTOMER')),
+    rejection_reason text CHECK (rejection_reason IN ('INSUFFICIENT_CREDIT', 'UNKNOWN_CUSTOMER', 'TIMED_OUT')),
     version          bigint NOT NULL,
+    created_at       timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT a_rejection_has_a_reason CHECK ((state = 'REJECTED') = (rejection_reason IS NOT NULL))
 );
 CREATE INDEX IF NOT EXISTS orders_of_customer ON orders (customer_id, id);
 -- Small: only orders under way are in it.
-CREATE INDEX IF NOT EXISTS orders_pending ON orders (id) WHERE state = 'PENDING';
+CREATE INDEX IF NOT EXISTS orders_pending ON orders (created_at) WHERE state = 'PENDING';
 
 CREATE TABLE IF NOT EXISTS outbox (
     id            uuid PRIMARY KEY DEFAULT uuidv7(),

@@ -16,6 +16,12 @@ class Settings(ServerSettings):
     outbox_retention_seconds: int = Field(default=7 * 24 * 3600, ge=60)
     idempotency_retention_seconds: int = Field(default=24 * 3600, ge=60)
 
+    order_deadline_seconds: int = Field(default=15 * 60, ge=1)
+
+    @property
+    def order_deadline(self) -> timedelta:
+        return timedelta(seconds=self.order_deadline_seconds)
+
     @property
     def outbox_retention(self) -> timedelta:
         return timedelta(seconds=self.outbox_retention_seconds)

@@ -9,6 +9,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import asyncpg
 import pytest
@@ -27,7 +28,7 @@ from services.history.handlers import handle_events
 from services.history.views import Views
 from services.order.app import SCHEMA as ORDER_SCHEMA
 from services.order.domain import NotCancellable
-from services.order.handlers import cancel_order, create_order, handle_credit_decisions
+from services.order.handlers import cancel_order, create_order, handle_credit_decisions, reject_overdue_orders
 from services.order.repository import Repository as OrderRepository
 from services.order.requests import CreateOrder
 from services.order.waiting import Waiting
@@ -50,6 +51,8 @@ DECISIONS_THAT_FIT = {
     ("APPROVED", None): {"RESERVED"},
     ("REJECTED", "INSUFFICIENT_CREDIT"): {"LIMIT_EXCEEDED"},
     ("REJECTED", "UNKNOWN_CUSTOMER"): {"UNKNOWN_CUSTOMER"},
+    # Given up before or after the decision, which nobody waits for any more.
+    ("REJECTED", "TIMED_OUT"): {"RELEASED", "LIMIT_EXCEEDED", "UNKNOWN_CUSTOMER", "CANCELLED"},
     # Cancelled before or after the decision, whatever that was.
     ("CANCELLED", None): {"RELEASED", "LIMIT_EXCEEDED", "UNKNOWN_CUSTOMER", "CANCELLED"},
 }
@@ -99,7 +102,7 @@ class World:
         order_events = frozenset({"OrderCreated", "OrderApproved", "OrderRejected", "OrderCancelled"})
         decisions = frozenset({"CreditReserved", "CreditLimitExceeded", "CustomerValidationFailed"})
         self.roads = [
-            Road(self._to_customer, frozenset({"OrderCreated", "OrderCancelled"})),
+            Road(self._to_customer, frozenset({"OrderCreated", "OrderCancelled", "OrderRejected"})),
             Road(self._to_order, decisions),
             Road(self._to_history, order_events | decisions | {"CustomerCreated"}),
         ]
@@ -127,6 +130,10 @@ class World:
             await cancel_order(self.order_repository, self.waiting, order_id, None)
         except NotCancellable:
             note(f"order {order_id} was rejected before")
+
+    async def reject_overdue(self) -> None:
+        """As if every pending order were older than the deadline."""
+        await reject_overdue_orders(self.order_repository, self.waiting, timedelta(0))
 
     async def fetch_new_events(self) -> None:
         for pool in (self.customers, self.orders):
@@ -255,6 +262,7 @@ class Plan:
     limits: list[int]
     orders: list[tuple[int, int]]
     cancels: int
+    deadlines: int
     moves: int
     seed: int
 
@@ -264,6 +272,7 @@ PLANS = st.builds(
     limits=st.lists(st.integers(0, 20), min_size=1, max_size=3),
     orders=st.lists(st.tuples(st.integers(0, 3), st.integers(1, 12)), min_size=1, max_size=8),
     cancels=st.integers(0, 5),
+    deadlines=st.integers(0, 2),
     moves=st.integers(0, 12),
     seed=st.integers(0, 2**32),
 )
@@ -283,7 +292,9 @@ async def _drive(world: World, plan: Plan, chance: random.Random) -> None:
         await world.create_customer(limit)
     placed: list[int] = []
     to_place = list(plan.orders)
-    actions = ["place"] * len(plan.orders) + ["cancel"] * plan.cancels + ["move"] * plan.moves
+    actions = (
+        ["place"] * len(plan.orders) + ["cancel"] * plan.cancels + ["deadline"] * plan.deadlines + ["move"] * plan.moves
+    )
     chance.shuffle(actions)
     for action in actions:
         if action == "place":
@@ -292,6 +303,8 @@ async def _drive(world: World, plan: Plan, chance: random.Random) -> None:
             placed.append(await world.create_order(customer_id, total))
         elif action == "cancel" and placed:
             await world.cancel(chance.choice(placed))
+        elif action == "deadline":
+            await world.reject_overdue()
         else:
             await world.move(chance)
     await world.drain(chance)
