@@ -1,7 +1,7 @@
 """The bridge's side of the stream: where each partition stands, and what is appended after that."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from messaging.envelope import KAFKA_OFFSET, KAFKA_TOPIC_ID
 from services.bridge.jetstream import EventsWriter, Fenced, RepeatInBatch
@@ -29,7 +29,7 @@ class EventStream:
         """Takes note of where the stream ends; to be done before the positions are read.
 
         Whatever another bridge stores after this makes the first publish fail, so positions that
-        are read later are never too low unnoticed.
+        are read later are neither too low nor too high unnoticed.
         """
         self._last_sequence = await self._writer.open()
 
@@ -50,16 +50,30 @@ class EventStream:
 
         A message from a topic with another id tells nothing about this one, whose offsets start
         again at 0: the partition is left out, to be read from its beginning.
+
+        Raises:
+            Fenced: another bridge has stored something since the stream was opened.
         """
         offsets: dict[Partition, int] = {}
         for topic in topics:
             for partition in range(topic.partitions):
-                headers = await self._writer.last_headers(partition_subjects(topic.name, partition))
+                headers = await self._last_headers(topic.name, partition)
                 if headers.get(KAFKA_TOPIC_ID) == topic.id:
                     offsets[topic.name, partition] = int(headers[KAFKA_OFFSET]) + 1
                 elif headers:
                     log.warning("%s/%d was made anew: read from its beginning", topic.name, partition)
         return offsets
+
+    async def _last_headers(self, topic: str, partition: int) -> Mapping[str, str]:
+        last = await self._writer.last_message(partition_subjects(topic, partition))
+        if last is None:
+            return {}
+        sequence, headers = last
+        if sequence > self._last_sequence:
+            # Were that message lost again, the stream would end where it was opened, and the fence
+            # would let this bridge go on from a position that the stream has not got.
+            raise Fenced(f"another bridge stored message {sequence}, after {self._last_sequence}")
+        return headers
 
     async def append(self, messages: Sequence[Message]) -> None:
         """Stores the messages in order, a batch whole or not at all.

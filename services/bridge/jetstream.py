@@ -76,13 +76,13 @@ class EventsWriter:
         """Where EVENTS ends now."""
         return int((await ensure_stream(self.client, EVENTS))["last_seq"])
 
-    async def last_headers(self, subjects: str) -> Mapping[str, str]:
-        """The headers of the last message on the subjects (a wildcard), empty if there is none."""
+    async def last_message(self, subjects: str) -> tuple[int, Mapping[str, str]] | None:
+        """Sequence and headers of the last message on the subjects (a wildcard); None if there is none."""
         try:
             message = await self.client.jetstream().get_last_msg(EVENTS, subjects)
         except NotFoundError:
-            return {}
-        return message.headers or {}
+            return None
+        return int(message.seq or 0), message.headers or {}
 
     async def publish(self, message: Message, expected: int) -> int:
         """Stores one message and returns the stream's last sequence, unchanged if it is a repeat."""

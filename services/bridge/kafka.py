@@ -20,6 +20,22 @@ T = TypeVar("T")
 POLL_SECONDS = 1.0
 ADMIN_SECONDS = 10.0
 
+CONSUMER_CONFIG: dict[str, str | int | float | bool] = {
+    # Required by the library, and never joined: partitions are assigned by hand.
+    "group.id": "bridge",
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    # A position that Kafka has not got (any more): from the first record that it has.
+    "auto.offset.reset": "earliest",
+    "isolation.level": "read_committed",
+    "fetch.wait.max.ms": 500,
+    "fetch.min.bytes": 1,
+    "fetch.error.backoff.ms": 100,
+    "fetch.queue.backoff.ms": 10,
+    "queued.min.messages": 10_000,
+    "queued.max.messages.kbytes": 16_384,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Topic:
@@ -53,24 +69,8 @@ class KafkaRecords:
         }
         self._thread = ThreadPoolExecutor(1, "kafka")
         self._admin = AdminClient(connection)
-        self._consumer = Consumer(
-            {
-                **connection,
-                # Required by the library, and never joined: partitions are assigned by hand.
-                "group.id": "bridge",
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                # A position that Kafka has not got (any more): from the first record that it has.
-                "auto.offset.reset": "earliest",
-                "isolation.level": "read_committed",
-                "fetch.wait.max.ms": 500,
-                "fetch.min.bytes": 1,
-                "fetch.error.backoff.ms": 100,
-                "fetch.queue.backoff.ms": 10,
-                "queued.min.messages": 10_000,
-                "queued.max.messages.kbytes": 16_384,
-            }
-        )
+        self._consumer_config = {**connection, **CONSUMER_CONFIG}
+        self._consumer: Consumer | None = None
         self._topic_ids: dict[str, str] = {}
 
     async def __aenter__(self) -> Self:
@@ -79,7 +79,7 @@ class KafkaRecords:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._in_thread(self._consumer.close)
+        await self._in_thread(self._close)
         self._thread.shutdown(wait=False)
 
     async def describe(self, names: Sequence[str]) -> list[Topic]:
@@ -100,7 +100,7 @@ class KafkaRecords:
             for topic in topics
             for number in range(topic.partitions)
         ]
-        await self._in_thread(self._consumer.assign, partitions)
+        await self._in_thread(self._open, partitions)
 
     async def take(self, limit: int) -> list[Record]:
         """Waits up to `POLL_SECONDS` for a record and returns it with those that came along.
@@ -110,7 +110,20 @@ class KafkaRecords:
         """
         return [self._record(message) for message in await self._in_thread(self._take, limit)]
 
+    def _open(self, partitions: list[TopicPartition]) -> None:
+        # A new client each time: an old one does not get over a Kafka that was wiped, it keeps
+        # what it knew of the old topics' leaders and waits for them in silence.
+        self._close()
+        self._consumer = Consumer(self._consumer_config)
+        self._consumer.assign(partitions)
+
+    def _close(self) -> None:
+        if self._consumer:
+            self._consumer.close()
+            self._consumer = None
+
     def _take(self, limit: int) -> list[Message]:
+        assert self._consumer is not None, "start() first"
         # consume(n, timeout) would hold the first record back until n have come or the timeout has passed.
         first = self._consumer.poll(POLL_SECONDS)
         if first is None:

@@ -73,9 +73,6 @@ class Relay:
         await self._stream.open()
         topics = await self._records.describe(self._topic_names)
         offsets = await self._stream.next_offsets(topics)
-        # The positions may be those of messages that another bridge stored after the opening. Were they lost
-        # again, the stream would end where it was opened, and the fence let their successors through.
-        await self._stream.check()
         await self._records.start(topics, offsets)
         log.info("forwarding %s from %s", ", ".join(self._topic_names), offsets or "the beginning")
         return topics
