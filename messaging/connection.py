@@ -2,7 +2,6 @@
 
 import logging
 
-import nats
 from nats.aio.client import Client
 
 log = logging.getLogger(__name__)
@@ -22,12 +21,14 @@ async def connect(url: str, token: str, name: str) -> Client:
         log.warning("NATS: %s: %s", type(error).__name__, error)
 
     async def on_disconnect() -> None:
-        log.warning("NATS is gone; reconnecting")
+        if client.is_reconnecting:  # not when we close it ourselves
+            log.warning("NATS is gone; reconnecting")
 
     async def on_reconnect() -> None:
         log.info("NATS is back")
 
-    return await nats.connect(
+    client = Client()
+    await client.connect(
         url,
         token=token,
         name=name,
@@ -40,3 +41,4 @@ async def connect(url: str, token: str, name: str) -> Client:
         disconnected_cb=on_disconnect,
         reconnected_cb=on_reconnect,
     )
+    return client

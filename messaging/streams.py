@@ -93,7 +93,7 @@ class DurableConsumer:
         return {
             "name": self.name,
             "durable_name": self.name,
-            "filter_subjects": list(self.subjects),
+            "filter_subjects": [*self.subjects, retry_subject(self.name)],
             "deliver_policy": "all",
             "ack_policy": "explicit",
             "ack_wait": int(self.ack_wait * SECOND),
@@ -104,6 +104,11 @@ class DurableConsumer:
             "num_replicas": 1,
             "metadata": {STORE: self.store},
         }
+
+
+def retry_subject(consumer: str) -> str:
+    """Where a dead letter is sent again to the one consumer that could not handle it."""
+    return f"events.retry.{consumer}.DeadLetter"
 
 
 async def ensure_stream(client: Client, name: str) -> dict[str, Any]:

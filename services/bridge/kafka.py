@@ -92,6 +92,10 @@ class KafkaRecords:
         topics = [await asyncio.wrap_future(future) for future in described.values()]
         return [Topic(topic.name, str(topic.topic_id), len(topic.partitions)) for topic in topics]
 
+    async def ends(self, topics: Sequence[Topic]) -> dict[Partition, tuple[int, int]]:
+        """For each partition, the offset of its first record and the one after its last."""
+        return await self._in_thread(self._ends, [(t.name, number) for t in topics for number in range(t.partitions)])
+
     async def start(self, topics: Sequence[Topic], offsets: Mapping[Partition, int]) -> None:
         """Reads all partitions of the topics from these offsets on; one without an offset from its beginning."""
         self._topic_ids = {topic.name: topic.id for topic in topics}
@@ -116,6 +120,16 @@ class KafkaRecords:
         self._close()
         self._consumer = Consumer(self._consumer_config)
         self._consumer.assign(partitions)
+
+    def _ends(self, partitions: Sequence[Partition]) -> dict[Partition, tuple[int, int]]:
+        consumer = Consumer(self._consumer_config)
+        try:
+            return {
+                partition: consumer.get_watermark_offsets(TopicPartition(*partition), timeout=ADMIN_SECONDS)
+                for partition in partitions
+            }
+        finally:
+            consumer.close()
 
     def _close(self) -> None:
         if self._consumer:

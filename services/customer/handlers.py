@@ -16,6 +16,10 @@ from services.customer.events import AGGREGATE, ORDER_EVENTS, CustomerEvent, Ord
 from services.customer.repository import Repository, Transaction
 from services.customer.requests import CreateCustomer
 
+REPUBLISH_BATCH = 1_000
+FIRST_ID = -(2**63)
+"""Below every id."""
+
 
 async def create_customer(
     repository: Repository, command: CreateCustomer, idempotency_key: str | None, traceparent: str | None
@@ -51,6 +55,22 @@ async def handle_order_events(repository: Repository, envelopes: Sequence[Envelo
         for event, traceparent in batch:
             ledger.apply(event, traceparent)
         await _store(transaction, ledger)
+
+
+async def republish(repository: Repository, batch: int = REPUBLISH_BATCH) -> int:
+    """Sends the present state of every customer again, a batch a transaction; returns how many.
+
+    As CustomerCreated, with the version that the state has: who knows it already takes no notice.
+    """
+    total, last_id = 0, FIRST_ID
+    while True:
+        async with repository.transaction() as transaction:
+            customers = await transaction.lock_next_customers(last_id, batch)
+            await transaction.append([_row(domain.created(customer), None) for customer in customers])
+        total += len(customers)
+        if len(customers) < batch:
+            return total
+        last_id = customers[-1].id
 
 
 @dataclass(slots=True)

@@ -25,6 +25,9 @@ CUSTOMERS_PAGE = f"SELECT {COLUMNS} FROM customers WHERE id > $1 ORDER BY id LIM
 # and two batches cannot wait for each other in a circle.
 LOCK_CUSTOMERS = f"SELECT {COLUMNS} FROM customers WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE"  # noqa: S608
 
+# Shared: nobody may change the state between reading and sending it, but others may read it too.
+LOCK_NEXT_CUSTOMERS = f"SELECT {COLUMNS} FROM customers WHERE id > $1 ORDER BY id LIMIT $2 FOR SHARE"  # noqa: S608
+
 STORE_CUSTOMERS = """
 UPDATE customers SET reserved_cents = new.reserved_cents, version = new.version
 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS new (id, reserved_cents, version)
@@ -62,6 +65,10 @@ class Transaction:
         """The customers that exist, by id, locked until the transaction ends."""
         rows = await self._connection.fetch(LOCK_CUSTOMERS, list(ids))
         return {row["id"]: _customer(row) for row in rows}
+
+    async def lock_next_customers(self, after: int, limit: int) -> list[Customer]:
+        """Customers with ids above `after`, in the order of their ids; nobody changes them until the end."""
+        return [_customer(row) for row in await self._connection.fetch(LOCK_NEXT_CUSTOMERS, after, limit)]
 
     async def find_reservations(self, order_ids: Collection[int]) -> dict[int, Reservation]:
         """What was decided for these orders, by order id. Call it after the customers are locked."""

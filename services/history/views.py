@@ -12,7 +12,7 @@ MongoDB's 16 MB (docs/adr/0006).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 from uuid import uuid4
@@ -157,6 +157,16 @@ class Views:
         if below is not None:
             wanted["_id"] = {"$lt": below}
         return await self._orders.find(wanted).sort("_id", DESCENDING).limit(limit).to_list(limit)
+
+    async def every_customer(self) -> AsyncIterator[Document]:
+        """All customers' documents, for an audit."""
+        async for document in self._customers.find():
+            yield document
+
+    async def every_order(self) -> AsyncIterator[Document]:
+        """All orders' documents, for an audit."""
+        async for document in self._orders.find():
+            yield document
 
 
 async def _write(collection: AsyncIOMotorCollection[Document], updates: Sequence[UpdateOne]) -> None:

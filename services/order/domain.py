@@ -59,9 +59,18 @@ Change = tuple[Order, OrderEvent]
 """The order as it is from now on, and the event that tells of it."""
 
 
-def created(order: Order) -> OrderCreated:
-    """The event that tells of a new order."""
-    return OrderCreated(**_state(order))
+def present(order: Order) -> OrderEvent:
+    """The event that led to the order's present state."""
+    match order.state:
+        case OrderState.PENDING:
+            return OrderCreated(**_state(order))
+        case OrderState.APPROVED:
+            return OrderApproved(**_state(order))
+        case OrderState.CANCELLED:
+            return OrderCancelled(**_state(order))
+        case OrderState.REJECTED:
+            assert order.rejection_reason is not None
+            return OrderRejected(**_state(order), rejection_reason=order.rejection_reason.value)
 
 
 def settle(order: Order, decision: CreditDecision) -> Change | None:
@@ -73,8 +82,7 @@ def settle(order: Order, decision: CreditDecision) -> Change | None:
         return None
     match decision:
         case CreditReserved():
-            approved = replace(order, state=OrderState.APPROVED, version=order.version + 1)
-            return approved, OrderApproved(**_state(approved))
+            return _change(order, OrderState.APPROVED)
         case CreditLimitExceeded():
             return _reject(order, RejectionReason.INSUFFICIENT_CREDIT)
         case CustomerValidationFailed():
@@ -91,8 +99,7 @@ def cancel(order: Order) -> Change | None:
         raise NotCancellable(f"order {order.id} was rejected and cannot be cancelled")
     if order.state is OrderState.CANCELLED:
         return None
-    cancelled = replace(order, state=OrderState.CANCELLED, version=order.version + 1)
-    return cancelled, OrderCancelled(**_state(cancelled))
+    return _change(order, OrderState.CANCELLED)
 
 
 def time_out(order: Order) -> Change | None:
@@ -104,8 +111,12 @@ def time_out(order: Order) -> Change | None:
 
 
 def _reject(order: Order, reason: RejectionReason) -> Change:
-    rejected = replace(order, state=OrderState.REJECTED, rejection_reason=reason, version=order.version + 1)
-    return rejected, OrderRejected(**_state(rejected), rejection_reason=reason.value)
+    return _change(order, OrderState.REJECTED, reason)
+
+
+def _change(order: Order, state: OrderState, reason: RejectionReason | None = None) -> Change:
+    changed = replace(order, state=state, rejection_reason=reason, version=order.version + 1)
+    return changed, present(changed)
 
 
 def _state(order: Order) -> dict[str, Any]:

@@ -18,6 +18,9 @@ from services.order.requests import CreateOrder
 from services.order.waiting import Waiting
 
 OVERDUE_BATCH = 500
+REPUBLISH_BATCH = 1_000
+FIRST_ID = -(2**63)
+"""Below every id."""
 
 
 async def create_order(
@@ -34,7 +37,7 @@ async def create_order(
             if first is not None:
                 return int(first)
         order = await transaction.insert_order(command.customer_id, command.order_total.cents)
-        await transaction.append([_row(domain.created(order), traceparent)])
+        await transaction.append([_row(domain.present(order), traceparent)])
         if idempotency_key:
             await transaction.keep(idempotency_key, order.id)
         return order.id
@@ -103,6 +106,22 @@ async def reject_overdue_orders(
         total += len(changes)
         if len(overdue) < batch:
             return total
+
+
+async def republish(repository: Repository, batch: int = REPUBLISH_BATCH) -> int:
+    """Sends the present state of every order again, a batch a transaction; returns how many.
+
+    As the event that led to the state, with its version: who knows it already takes no notice.
+    """
+    total, last_id = 0, FIRST_ID
+    while True:
+        async with repository.transaction() as transaction:
+            orders = await transaction.lock_next_orders(last_id, batch)
+            await transaction.append([_row(domain.present(order), None) for order in orders])
+        total += len(orders)
+        if len(orders) < batch:
+            return total
+        last_id = orders[-1].id
 
 
 def _require_visible(orders: dict[int, Order], batch: Sequence[tuple[CreditDecision, str | None]]) -> None:

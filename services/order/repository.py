@@ -30,6 +30,9 @@ SELECT {COLUMNS} FROM orders WHERE state = 'PENDING' AND created_at < now() - $1
 ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED
 """  # noqa: S608
 
+# Shared: nobody may change the state between reading and sending it, but others may read it too.
+LOCK_NEXT_ORDERS = f"SELECT {COLUMNS} FROM orders WHERE id > $1 ORDER BY id LIMIT $2 FOR SHARE"  # noqa: S608
+
 STORE_ORDERS = """
 UPDATE orders SET state = new.state, rejection_reason = new.rejection_reason, version = new.version
 FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[]) AS new (id, state, rejection_reason, version)
@@ -58,6 +61,10 @@ class Transaction:
     async def lock_overdue_orders(self, deadline: timedelta, limit: int) -> list[Order]:
         """The longest pending orders of those older than the deadline, locked; not those locked by others."""
         return [_order(row) for row in await self._connection.fetch(LOCK_OVERDUE_ORDERS, deadline, limit)]
+
+    async def lock_next_orders(self, after: int, limit: int) -> list[Order]:
+        """Orders with ids above `after`, in the order of their ids; nobody changes them until the end."""
+        return [_order(row) for row in await self._connection.fetch(LOCK_NEXT_ORDERS, after, limit)]
 
     async def store_orders(self, orders: Collection[Order]) -> None:
         """Stores the new states of locked orders."""
