@@ -15,6 +15,7 @@ ERROR = "Dead-Letter-Error"
 ORIGIN_SUBJECT = "Dead-Letter-Subject"
 ORIGIN_SEQUENCE = "Dead-Letter-Sequence"
 
+FOR_THE_SERVER = "Nats-"
 ERROR_LENGTH = 1000
 
 
@@ -31,9 +32,11 @@ class DeadLetters:
         Raises:
             nats.errors.Error: not stored; the message must not be acked.
         """
-        headers = dict(delivery.headers)
+        # Those for the server are left out: it keeps them with the message, and would hold the dead letter
+        # to the fence and the batch of the stream that it came from.
+        headers = {name: value for name, value in delivery.headers.items() if not name.startswith(FOR_THE_SERVER)}
         # Of its own, so that the server's deduplication cannot take it for the event itself.
-        headers[MESSAGE_ID] = f"{self._consumer}:{delivery.sequence}:{headers.get(MESSAGE_ID, '')}"
+        headers[MESSAGE_ID] = f"{self._consumer}:{delivery.sequence}:{delivery.headers.get(MESSAGE_ID, '')}"
         headers[CONSUMER] = self._consumer
         headers[ERROR] = _one_line(error)
         headers[ORIGIN_SUBJECT] = delivery.subject

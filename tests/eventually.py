@@ -1,7 +1,8 @@
-"""The only polling loop of the tests."""
+"""The only polling loops of the tests, one for each colour of function."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -24,3 +25,15 @@ def eventually(check: Callable[[], T], within: float = 30.0) -> T:
             if time.monotonic() >= deadline:
                 raise
         time.sleep(PAUSE_SECONDS)
+
+
+async def eventually_async(check: Callable[[], Awaitable[T]], within: float = 30.0) -> T:
+    """The same for a check that awaits."""
+    deadline = time.monotonic() + within
+    while True:
+        try:
+            return await check()
+        except AssertionError:
+            if time.monotonic() >= deadline:
+                raise
+        await asyncio.sleep(PAUSE_SECONDS)

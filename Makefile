@@ -1,0 +1,63 @@
+# The commands of the project. `make` alone explains them.
+#
+#   STACK=compose|native  containers, or processes of this machine; by itself, whichever this machine can run
+#   NAME=main             which stack: each name has its own folder (.stack/NAME), ports and data
+#   COMPONENT=order       logs, restart: which component
+#   FOLLOW=1              logs: show what is added, until Ctrl-C
+#   ORDER_PORT, CUSTOMER_PORT, HISTORY_PORT   the services' ports (8081, 8082, 8083)
+
+NAME ?= main
+COMPONENT ?=
+FOLLOW ?=
+PYTHON := .venv/bin/python
+INFRA := sh infra/python.sh -m infra --name $(NAME)
+
+.DEFAULT_GOAL := help
+.PHONY: help up down status logs restart resend reset dev test lint format lock clean
+
+help:  ## this text
+	@sed -n 's/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
+	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+
+up:  ## set everything up, start the stack and wait until it is ready
+	@$(INFRA) up
+
+down:  ## stop the stack; its data stay
+	@$(INFRA) down
+
+status:  ## one line a component: state, process, port, memory
+	@$(INFRA) status
+
+logs:  ## the end of the logs, or of COMPONENT's, FOLLOW=1 to stay
+	@$(INFRA) logs $(COMPONENT) $(if $(FOLLOW),--follow)
+
+restart:  ## restart COMPONENT, after its code was changed
+	@$(INFRA) restart $(COMPONENT)
+
+resend:  ## send the outboxes again, after Kafka and JetStream both lost their data
+	@$(INFRA) resend
+
+reset:  ## stop the stack and delete its data
+	@$(INFRA) reset
+
+dev:  ## install what the tests and checks need
+	@sh infra/python.sh -m infra.bootstrap dev
+
+test: lint  ## all checks and all tests, with a stack of their own
+	@$(PYTHON) -m pytest
+
+lint: dev  ## style, types and the direction of imports
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+format: dev  ## put the code into the project's format
+	@.venv/bin/ruff check --fix .
+	@.venv/bin/ruff format .
+
+lock: dev  ## write requirements/*.txt and infra/kafka/jars.sha256 anew from what *.in and pom.xml ask for
+	@sh infra/lock.sh
+
+clean:  ## delete the virtual environment and the jars; stacks and their data stay
+	rm -rf .venv .stack/jars

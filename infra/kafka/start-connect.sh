@@ -1,0 +1,30 @@
+#!/bin/sh
+# Starts the Kafka Connect worker in the foreground; the local stack and the container both run this file.
+# Environment: KAFKA_JARS (folder of the jars), KAFKA_BOOTSTRAP_SERVERS, KAFKA_USERNAME, KAFKA_PASSWORD,
+# CONNECT_LISTEN_HOST, CONNECT_ADVERTISED_HOST, CONNECT_PORT, CONNECT_USERNAME, CONNECT_PASSWORD, CONNECT_PRIVATE (a folder
+# for the files below), and what the connectors read (infra/debezium/*.json).
+set -eu
+here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
+java=${JAVA_HOME:+$JAVA_HOME/bin/}java
+
+# The extension for basic authentication takes its users from files only; nobody else may read them.
+umask 077
+mkdir -p "$CONNECT_PRIVATE"
+echo "$CONNECT_USERNAME=$CONNECT_PASSWORD" >"$CONNECT_PRIVATE/connect-users.properties"
+cat >"$CONNECT_PRIVATE/connect-jaas.conf" <<END
+KafkaConnect {
+    org.apache.kafka.connect.rest.basic.auth.extension.PropertyFileLoginModule required
+    file="$CONNECT_PRIVATE/connect-users.properties";
+};
+END
+
+# The one option that Connect reads before it can look variables up.
+{
+    cat "$here/connect.properties"
+    echo "plugin.path=$KAFKA_JARS/plugins"
+} >"$CONNECT_PRIVATE/connect.properties"
+
+exec "$java" -Xms128m -Xmx384m -XX:+UseSerialGC -Djava.awt.headless=true \
+    -Djava.security.auth.login.config="$CONNECT_PRIVATE/connect-jaas.conf" \
+    -Dlog4j2.configurationFile="$here/log4j2.properties" -Dlog4j2.disableJmx=true \
+    -cp "$KAFKA_JARS/kafka/*" org.apache.kafka.connect.cli.ConnectDistributed "$CONNECT_PRIVATE/connect.properties"

@@ -1,0 +1,108 @@
+"""The commands behind `make` for local processes."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+from infra.native import report
+from infra.native.components import COMPONENTS
+from infra.native.stack import DEFAULT_NAME, Stack
+from infra.provision import connectors
+from infra.provision.settings import Settings
+from infra.steps import StepFailed
+
+COMMANDS = ("up", "down", "reset", "status", "logs", "restart", "resend", "environment")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m infra.native", description=__doc__)
+    parser.add_argument("command", choices=COMMANDS)
+    parser.add_argument("component", nargs="?", default="", help=f"one of {', '.join(COMPONENTS)}")
+    parser.add_argument("--name", default=DEFAULT_NAME, help="which stack")
+    parser.add_argument("--follow", action="store_true", help="logs: show what is added, until Ctrl-C")
+    return parser.parse_args()
+
+
+def run(wanted: argparse.Namespace) -> int:
+    """One command; answers the exit code."""
+    stack = Stack(wanted.name)
+    commands: dict[str, Callable[[], int | None]] = {
+        "up": lambda: up(stack),
+        "down": lambda: down(stack),
+        "reset": lambda: reset(stack),
+        "status": lambda: status(stack),
+        "logs": lambda: report.logs(stack, wanted.component, wanted.follow),
+        "restart": lambda: restart(stack, known(wanted.component)),
+        "resend": lambda: resend(stack),
+        "environment": lambda: environment(stack, known(wanted.component)),
+    }
+    return commands[wanted.command]() or 0
+
+
+def up(stack: Stack) -> None:
+    signal.signal(signal.SIGINT, leave)
+    stack.up()
+
+
+def leave(_signal: int, _frame: object) -> None:
+    """Ctrl-C leaves at once: the steps under way only watch, and what was started goes on without them."""
+    print("\nstopped half-way; `make up` goes on from here, `make down` stops what runs", file=sys.stderr, flush=True)
+    os._exit(130)
+
+
+def down(stack: Stack) -> None:
+    stack.down()
+    print(f'The stack "{stack.name}" is down.')
+
+
+def reset(stack: Stack) -> None:
+    stack.reset()
+    print(f'The stack "{stack.name}" and its data are gone.')
+
+
+def status(stack: Stack) -> int:
+    """0 while the stack is up, 3 (as service managers answer) while it is down."""
+    print("\n".join(report.status(stack)))
+    return 0 if stack.states() else 3
+
+
+def environment(stack: Stack, component: str) -> None:
+    for name, value in stack.environment(component).items():
+        print(f"{name}={value}")
+
+
+def resend(stack: Stack) -> None:
+    if not stack.states():
+        raise StepFailed(f'the stack "{stack.name}" is down: make up')
+    print("\n".join(connectors.resend(Settings.read(stack.environment("keeper")))))
+
+
+def known(component: str) -> str:
+    if component not in COMPONENTS:
+        raise StepFailed(f'COMPONENT="{component}" is none of: {", ".join(COMPONENTS)}')
+    return component
+
+
+def restart(stack: Stack, component: str) -> None:
+    """For a service whose code was changed."""
+    if not stack.states():
+        raise StepFailed(f'the stack "{stack.name}" is down: make up')
+    stack.stop(component)
+    stack.start(component)
+    stack.wait_ready(component)
+
+
+def main() -> int:
+    try:
+        return run(arguments())
+    except StepFailed as failure:
+        print(f"\n{failure}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

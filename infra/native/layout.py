@@ -1,0 +1,48 @@
+"""Where things lie: the checkout, and the one folder of a stack, which git ignores."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+INFRA = CHECKOUT / "infra"
+STACKS = CHECKOUT / ".stack"
+JARS = STACKS / "jars"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The folder of one stack."""
+
+    folder: Path
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "logs"
+
+    @property
+    def run(self) -> Path:
+        return self.folder / "run"
+
+    @property
+    def secrets(self) -> Path:
+        return self.folder / "secrets.env"
+
+    @property
+    def ports(self) -> Path:
+        return self.folder / "ports.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.folder / "lock"
+
+    def log_of(self, component: str) -> Path:
+        return self.logs / f"{component}.log"
+
+    def create(self) -> None:
+        """The folders; nobody else may look into them."""
+        for folder in (self.folder, self.data, self.logs, self.run):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,0 +1,154 @@
+"""Bring everything up: engines at the same time, each client after its server, one printed line for each."""
+
+import asyncio
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+
+from infra.native import engines
+from infra.native.components import SERVICES, Blueprint
+from infra.native.ports import HOST
+from infra.native.supervision import Supervisor
+from infra.provision import connectors, kafka, mongo, postgres, probe
+from infra.provision.settings import Settings
+from infra.steps import Step, StepFailed, poll
+
+ENGINE_SECONDS = 90.0
+SERVICE_SECONDS = 60.0
+FLOW_SECONDS = 60.0
+RESTARTS_UNTIL_HOPELESS = 5
+LOG_LINES_SHOWN = 15
+
+
+class Startup:
+    """The steps of `make up`. Each one ensures; none minds that its work was done already."""
+
+    def __init__(self, blueprint: Blueprint, supervisor: Supervisor) -> None:
+        self._blueprint = blueprint
+        self._supervisor = supervisor
+        self._settings = Settings.read({**blueprint.provisioning()})
+        self._remarks: dict[str, str] = {}
+
+    def steps(self) -> list[Step]:
+        return [
+            Step("postgres", self._postgres),
+            Step("nats", self._nats),
+            Step("mongo", self._mongo),
+            Step("kafka", self._kafka),
+            Step("connect", self._connect, after=("kafka",)),
+            Step("customer", lambda: self._service("customer"), after=("postgres", "nats")),
+            Step("order", lambda: self._service("order"), after=("postgres", "nats")),
+            Step("bridge", lambda: self._service("bridge"), after=("kafka", "nats")),
+            Step("history", lambda: self._service("history"), after=("mongo", "nats")),
+            Step("connectors", self._connectors, after=("connect", "customer", "order")),
+            Step("keeper", self._keeper, after=("connectors",)),
+            Step("event flow", self._flow, after=("connectors", *SERVICES)),
+        ]
+
+    def ready(self, component: str, within: float) -> None:
+        """Wait until a component answers; for an engine, until its part of the provisioning succeeds."""
+        self._until(component, self._check(component), within)
+
+    def _check(self, component: str) -> Callable[[], object]:
+        settings = self._settings
+        checks: dict[str, Callable[[], object]] = {
+            "postgres": lambda: asyncio.run(postgres.reconcile(settings)),
+            "mongo": lambda: mongo.reconcile(settings),
+            "nats": self._check_nats,
+            "kafka": lambda: kafka.reconcile(settings),
+            "connect": lambda: connectors.check_open(settings),
+            "keeper": lambda: None,
+        }
+        return checks.get(component) or (lambda: self._check_service(component))
+
+    def _postgres(self) -> str:
+        remark = ""
+        if not self._runs("postgres"):
+            remark = self._blueprint.postgres.prepare(self._blueprint.secrets["POSTGRES_PASSWORD"])
+        return self._engine("postgres", remark)
+
+    def _nats(self) -> str:
+        return self._engine("nats")
+
+    def _mongo(self) -> str:
+        engines.require_mongod()
+        (self._blueprint.layout.data / "mongo").mkdir(mode=0o700, exist_ok=True)
+        return self._engine("mongo")
+
+    def _kafka(self) -> str:
+        (self._blueprint.layout.data / "kafka").mkdir(mode=0o700, exist_ok=True)
+        return self._engine("kafka")
+
+    def _connect(self) -> str:
+        return self._engine("connect")
+
+    def _engine(self, name: str, remark: str = "") -> str:
+        self._supervisor.start(name)
+        self.ready(name, ENGINE_SECONDS)
+        where = f"{HOST}:{self._blueprint.ports[name]}"
+        return f"{where}  {remark}".rstrip()
+
+    def _service(self, name: str) -> str:
+        self._supervisor.start(name)
+        self.ready(name, SERVICE_SECONDS)
+        return f"http://{HOST}:{self._blueprint.ports[name]}"
+
+    def _connectors(self) -> str:
+        def check() -> None:
+            connectors.reconcile(self._settings)
+            connectors.check_running(self._settings)
+
+        asyncio.run(postgres.drop_lost_slots(self._settings))
+        self._until("connect", check, ENGINE_SECONDS)
+        return ", ".join(connector.name for connector in connectors.declared_connectors())
+
+    def _keeper(self) -> str:
+        self._supervisor.start("keeper")
+        return "restores connectors, topics and roles that are lost"
+
+    def _flow(self) -> str:
+        try:
+            milliseconds = asyncio.run(probe.measure(self._settings, FLOW_SECONDS))
+        except TimeoutError as error:
+            raise StepFailed(f"event flow: {error} (make logs COMPONENT=connect, COMPONENT=bridge)") from error
+        return "outbox to stream in " + ", ".join(f"{time:.0f} ms ({name})" for name, time in milliseconds.items())
+
+    def _runs(self, component: str) -> bool:
+        return self._supervisor.states()[component].state == "RUNNING"
+
+    def _check_nats(self) -> None:
+        asyncio.run(probe.check_open(self._settings))
+
+    def _check_service(self, name: str) -> None:
+        try:
+            with urllib.request.urlopen(f"http://{HOST}:{self._blueprint.ports[name]}/health/ready", timeout=5):
+                return
+        except urllib.error.HTTPError as error:
+            raise TimeoutError(f"answers {error.code} {error.read(500).decode(errors='replace')}") from error
+
+    def _until(self, component: str, check: Callable[[], object], within: float) -> None:
+        """Poll, and give up early on a process that ends again and again."""
+        seen: set[int] = set()
+
+        def attempt() -> None:
+            state = self._supervisor.states()[component]
+            seen.add(state.pid)
+            if len(seen - {0}) > RESTARTS_UNTIL_HOPELESS:
+                raise StepFailed(self._account(component, "ends as soon as it has started"))
+            check()
+
+        began = time.monotonic()
+        try:
+            poll(attempt, within)
+        except StepFailed:
+            raise
+        except Exception as error:
+            waited = time.monotonic() - began
+            said = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise StepFailed(self._account(component, f"not ready after {waited:.0f} s ({said})")) from error
+
+    def _account(self, component: str, what: str) -> str:
+        log = self._blueprint.layout.log_of(component)
+        lines = log.read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN:] if log.exists() else []
+        return "\n".join([f"{component}: {what}. The end of {log}:", *(f"    {line}" for line in lines)])

@@ -1,0 +1,39 @@
+"""python -m tests.chaos: the long form, with a stack of its own."""
+
+import argparse
+import asyncio
+import json
+import random
+import sys
+from pathlib import Path
+
+from infra.native import Stack
+from tests.chaos.nemesis import everything
+from tests.chaos.run import chaos
+
+BUILD = Path(__file__).parents[2] / "build"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=15.0)
+    parser.add_argument("--rate", type=float, default=100.0, help="orders each second")
+    parser.add_argument("--calm", type=float, default=3.0, help="seconds between a recovery and the next fault")
+    parser.add_argument("--seed", type=int, default=None, help="of the workload's and the nemesis' choices")
+    options = parser.parse_args()
+    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**32)
+    stack = Stack.load("chaos")
+    stack.reset()
+    try:
+        stack.up()
+        plan = everything(random.Random(seed))
+        result = asyncio.run(chaos(stack, plan, options.minutes * 60, options.rate, options.calm, seed, BUILD))
+    finally:
+        stack.down()
+    print(json.dumps({key: value for key, value in result.items() if key != "each fault"}, indent=2))
+    print(f"{BUILD / 'chaos.json'} and {BUILD / 'chaos.png'}; the same choices again: --seed {seed}")
+    return 1 if result["violations"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

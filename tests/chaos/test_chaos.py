@@ -1,0 +1,20 @@
+"""The short form of `make chaos`: every component is struck once, under load."""
+
+import asyncio
+import random
+from pathlib import Path
+
+from infra.native import Stack
+from tests.chaos.nemesis import every_component_once
+from tests.chaos.run import chaos
+
+
+def test_nothing_is_lost_stuck_or_over_the_limit_when_every_component_is_struck(
+    chaos_stack: Stack, tmp_path: Path
+) -> None:
+    seed = random.SystemRandom().randrange(2**32)
+    plan = every_component_once(random.Random(seed))
+    result = asyncio.run(chaos(chaos_stack, plan, seconds=60, rate=100, calm=1, seed=seed, folder=tmp_path))
+    assert result["violations"] == [], f"seed {seed}: {result}"
+    assert result["faults that struck"] == 9
+    assert result["looks at the limits"] > 0

@@ -1,0 +1,113 @@
+"""A steady flow of orders, by clients that repeat what they were not told the end of."""
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import httpx
+
+from tests.chaos.ledger import Ledger, Outcome, Request
+
+CUSTOMERS = 50
+LIMIT = 20_000
+UNKNOWN_CUSTOMER = 10**9
+CLIENT_TIMEOUT_SECONDS = 5.0
+FOLLOWED_SHARE = 0.1
+"""The share of the orders whose end a client waits for, for the latency over time."""
+
+
+@dataclass
+class Workload:
+    """Places `rate` orders each second, whether the earlier ones were answered or not.
+
+    Args:
+        ports: of the services, by name.
+        chance: decides on customers, totals, cancellations.
+    """
+
+    ports: Mapping[str, int]
+    rate: float
+    chance: random.Random
+    ledger: Ledger = field(default_factory=Ledger)
+    customers: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        limits = httpx.Limits(max_connections=400, max_keepalive_connections=100)
+        self._http = httpx.AsyncClient(timeout=CLIENT_TIMEOUT_SECONDS, limits=limits, trust_env=False)
+        self._open: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def create_customers(self) -> None:
+        for number in range(CUSTOMERS):
+            body = {"name": f"Customer {number}", "creditLimit": {"amount": LIMIT}}
+            answer = await self._http.post(f"{self._url('customer')}/customers", json=body)
+            self.customers.append(answer.raise_for_status().json()["customerId"])
+
+    async def run(self, seconds: float) -> None:
+        """An open loop: a slow answer does not slow the next request down."""
+        start = time.monotonic()
+        for number in range(int(seconds * self.rate)):
+            await asyncio.sleep(max(0.0, start + number / self.rate - time.monotonic()))
+            task = asyncio.create_task(self._one_order())
+            self._open.add(task)
+            task.add_done_callback(self._open.discard)
+
+    async def finish(self) -> None:
+        """Waits for the open requests, then repeats what is still unknown until it is not."""
+        await asyncio.gather(*self._open)
+        for request in self.ledger.unknown():
+            while request.outcome is Outcome.UNKNOWN:
+                await self._place(request)
+
+    async def _one_order(self) -> None:
+        request = self.ledger.add(self._new_request())
+        await self._place(request)
+        if request.order_id is None:
+            return
+        if self.chance.random() < 0.05:
+            await self._cancel(request)
+        elif self.chance.random() < FOLLOWED_SHARE:
+            await self._follow(request)
+
+    def _new_request(self) -> Request:
+        known = self.chance.random() > 0.02
+        customer_id = self.chance.choice(self.customers) if known else UNKNOWN_CUSTOMER
+        key = str(UUID(int=self.chance.getrandbits(128)))
+        return Request(key, customer_id, self.chance.randint(1, 100))
+
+    async def _place(self, request: Request) -> None:
+        body = {"customerId": request.customer_id, "orderTotal": {"amount": request.total}}
+        headers = {"Idempotency-Key": request.key}
+        request.attempts += 1
+        try:
+            answer = await self._http.post(f"{self._url('order')}/orders", json=body, headers=headers)
+        except httpx.TransportError:
+            return
+        if answer.status_code == httpx.codes.OK:
+            request.outcome, request.order_id = Outcome.ACKNOWLEDGED, answer.json()["orderId"]
+        elif answer.is_client_error:
+            request.outcome = Outcome.REFUSED
+
+    async def _cancel(self, request: Request) -> None:
+        try:
+            answer = await self._http.post(f"{self._url('order')}/orders/{request.order_id}/cancel")
+        except httpx.TransportError:
+            return  # unknown, and not repeated: it may be cancelled or not
+        request.cancelled = answer.status_code == httpx.codes.OK
+
+    async def _follow(self, request: Request) -> None:
+        headers = {"Prefer": "wait=4"}
+        try:
+            answer = await self._http.get(f"{self._url('order')}/orders/{request.order_id}", headers=headers)
+        except httpx.TransportError:
+            return
+        if answer.status_code == httpx.codes.OK and answer.json()["orderState"] != "PENDING":
+            request.final_after = time.monotonic() - request.sent
+
+    def _url(self, service: str) -> str:
+        return f"http://127.0.0.1:{self.ports[service]}"

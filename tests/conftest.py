@@ -1,0 +1,37 @@
+"""The stack that the tests share: started when the first test asks for it, stopped after the last.
+
+KEEP_STACK=1 uses a running one and leaves it up, which makes for short rounds while developing;
+TEST_STACK names another one than `test`.
+"""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from infra.native import Stack
+from tests.drivers import System, connected
+
+pytest.register_assert_rewrite("tests.checker")
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The whole system, running, empty at first."""
+    stack = Stack.load(os.environ.get("TEST_STACK", "test"))
+    keep = os.environ.get("KEEP_STACK") == "1"
+    if not keep:
+        stack.reset()
+    try:
+        stack.up()
+        yield stack
+    finally:
+        if not keep:
+            stack.down()
+
+
+@pytest.fixture(scope="session")
+def system(stack: Stack) -> Iterator[System]:
+    """Drivers for the stack's three APIs."""
+    with connected(stack.ports) as system:
+        yield system

@@ -1,0 +1,177 @@
+"""Writers, schemas, golden examples and readers of each event type speak the same language."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+import contracts
+from contracts.wire import Event, UnreadablePayload
+from services.customer import domain as customer_domain
+from services.customer.events import ORDER_EVENTS, CustomerEvent
+from services.customer.events import OrderCreated as OrderCreatedAsRead
+from services.customer.subscriptions import ORDERS
+from services.history.events import VIEW_EVENTS
+from services.order import domain as order_domain
+from services.order.events import CREDIT_DECISIONS, CreditLimitExceeded, CreditReserved, OrderEvent
+from services.order.subscriptions import CREDIT_DECISIONS as CREDIT_DECISIONS_SUBSCRIPTION
+from tests import builders
+
+Json = dict[str, Any]
+
+
+def _read_folder(name: str) -> dict[str, Json]:
+    [root] = contracts.__path__
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (Path(root) / name).glob("*.json")}
+
+
+SCHEMAS = _read_folder("schemas")
+EXAMPLES = _read_folder("examples")
+PUBLISHED: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("published_fields.json").read_text())
+
+READERS: dict[str, Mapping[str, type[Event]]] = {
+    "customer": ORDER_EVENTS,
+    "order": CREDIT_DECISIONS,
+    "history": VIEW_EVENTS,
+}
+READINGS = [(service, event_type) for service, known in READERS.items() for event_type in known]
+
+
+def _reserve(order_id: int, customer: customer_domain.Customer | None) -> CustomerEvent:
+    customer_id = customer.id if customer else 8
+    asked = OrderCreatedAsRead.from_json(builders.order_created(order_id, customer_id).to_json())
+    event = customer_domain.decide(asked, customer, None).event
+    assert event is not None
+    return event
+
+
+def _change(change: order_domain.Change | None) -> OrderEvent:
+    assert change is not None
+    return change[1]
+
+
+def _written() -> dict[str, Event]:
+    """What the domains write in the situations that the golden examples tell of."""
+    approved = builders.order(order_domain.OrderState.APPROVED, version=2)
+    return {
+        "CustomerCreated": customer_domain.created(builders.customer()),
+        "CreditReserved": _reserve(42, builders.customer(version=1)),
+        "CreditLimitExceeded": _reserve(43, builders.customer(reserved=9_600, version=2)),
+        "CustomerValidationFailed": _reserve(44, None),
+        "OrderCreated": order_domain.present(builders.order()),
+        "OrderApproved": _change(order_domain.settle(builders.order(), CreditReserved(order_id=42))),
+        "OrderRejected": _change(order_domain.settle(builders.order(order_id=43), CreditLimitExceeded(order_id=43))),
+        "OrderCancelled": _change(order_domain.cancel(approved)),
+    }
+
+
+@pytest.mark.parametrize("event_type", SCHEMAS)
+def test_a_schema_is_valid_itself(event_type: str) -> None:
+    Draft202012Validator.check_schema(SCHEMAS[event_type])
+    assert SCHEMAS[event_type]["title"] == event_type
+
+
+def test_each_event_type_has_a_schema_an_example_and_a_writer() -> None:
+    assert SCHEMAS.keys() == EXAMPLES.keys() == _written().keys() == PUBLISHED.keys()
+
+
+@pytest.mark.parametrize("event_type", SCHEMAS)
+def test_what_a_service_writes_is_its_golden_example(event_type: str) -> None:
+    event = _written()[event_type]
+    assert type(event).__name__ == event_type
+    assert json.loads(event.to_json()) == EXAMPLES[event_type]
+
+
+@pytest.mark.parametrize("event_type", SCHEMAS)
+def test_a_golden_example_is_valid_by_its_schema(event_type: str) -> None:
+    Draft202012Validator(SCHEMAS[event_type]).validate(EXAMPLES[event_type])
+
+
+@pytest.mark.parametrize("event_type", SCHEMAS)
+def test_a_schema_requires_every_field_that_it_names(event_type: str) -> None:
+    validator = Draft202012Validator(SCHEMAS[event_type])
+    for field in SCHEMAS[event_type]["properties"]:
+        incomplete = {name: value for name, value in EXAMPLES[event_type].items() if name != field}
+        assert not validator.is_valid(incomplete), f"{field} may be missing"
+
+
+@pytest.mark.parametrize("event_type", SCHEMAS)
+def test_a_schema_allows_fields_that_are_added_later(event_type: str) -> None:
+    later = EXAMPLES[event_type] | {"addedLater": {"a": [1]}}
+    Draft202012Validator(SCHEMAS[event_type]).validate(later)
+
+
+@pytest.mark.parametrize("event_type", SCHEMAS)
+def test_a_schema_refuses_money_that_is_none(event_type: str) -> None:
+    validator = Draft202012Validator(SCHEMAS[event_type])
+    for field in (name for name, kind in PUBLISHED[event_type].items() if kind == "money"):
+        for amount in ("4", -1, None, True):
+            assert not validator.is_valid(EXAMPLES[event_type] | {field: {"amount": amount}})
+
+
+@pytest.mark.parametrize(("service", "event_type"), READINGS)
+def test_a_reader_reads_the_golden_example_as_it_is(service: str, event_type: str) -> None:
+    event = READERS[service][event_type].from_json(_encode(EXAMPLES[event_type]))
+    understood = json.loads(event.to_json())
+    assert understood == {name: EXAMPLES[event_type][name] for name in understood}
+
+
+@pytest.mark.parametrize(("service", "event_type"), READINGS)
+def test_a_reader_ignores_fields_that_it_does_not_know(service: str, event_type: str) -> None:
+    reader = READERS[service][event_type]
+    later = EXAMPLES[event_type] | {"addedLater": 1, "orderTotal": {"amount": 12.34, "currency": "EUR"}}
+    assert reader.from_json(_encode(later)) == reader.from_json(_encode(EXAMPLES[event_type]))
+
+
+@pytest.mark.parametrize(("service", "event_type"), READINGS)
+def test_a_reader_refuses_a_payload_without_what_it_needs(service: str, event_type: str) -> None:
+    reader = READERS[service][event_type]
+    for field in _required(reader):
+        incomplete = {name: value for name, value in EXAMPLES[event_type].items() if name != field}
+        with pytest.raises(UnreadablePayload, match=field):
+            reader.from_json(_encode(incomplete))
+
+
+def test_the_history_knows_every_event_type() -> None:
+    assert VIEW_EVENTS.keys() == SCHEMAS.keys()
+
+
+def test_a_service_reads_exactly_the_event_types_that_it_subscribes_to() -> None:
+    assert _subscribed(ORDERS.subjects) == ORDER_EVENTS.keys()
+    assert _subscribed(CREDIT_DECISIONS_SUBSCRIPTION.subjects) == CREDIT_DECISIONS.keys()
+
+
+@pytest.mark.parametrize("event_type", PUBLISHED)
+def test_a_published_field_is_never_removed_or_retyped(event_type: str) -> None:
+    """A field that fails here is in use by readers that nobody can ask: make a new event type instead."""
+    present = {name: _kind(schema) for name, schema in SCHEMAS[event_type]["properties"].items()}
+    assert {name: present.get(name) for name in PUBLISHED[event_type]} == PUBLISHED[event_type]
+
+
+@pytest.mark.parametrize("event_type", SCHEMAS)
+def test_a_new_field_is_entered_in_the_list_of_published_ones(event_type: str) -> None:
+    assert set(SCHEMAS[event_type]["properties"]) <= set(PUBLISHED[event_type])
+
+
+def _subscribed(subjects: tuple[str, ...]) -> set[str]:
+    return {subject.rsplit(".", 1)[1] for subject in subjects}
+
+
+def _required(reader: type[Event]) -> list[str]:
+    return [field.alias or name for name, field in reader.model_fields.items() if field.is_required()]
+
+
+def _kind(schema: Json) -> str:
+    if schema.get("$ref") == "#/$defs/money":
+        return "money"
+    values = [schema["const"]] if "const" in schema else schema.get("enum", [])
+    if values:
+        return "integer" if all(isinstance(value, int) for value in values) else "string"
+    return str(schema["type"])
+
+
+def _encode(payload: Json) -> bytes:
+    return json.dumps(payload).encode()

@@ -1,0 +1,198 @@
+"""`make up`, `make down` and what happens between them, as a user types and sees it, with a stack of its own name."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import urllib.request
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import asyncpg
+import psutil
+import pytest
+
+from infra.native import Stack, processes
+from infra.native.components import COMPONENTS
+from infra.native.layout import CHECKOUT
+from infra.native.ports import is_free
+from tests.eventually import eventually
+
+NAME = "make-up"
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """One command of the Makefile, with nothing of the test's own stack in its environment."""
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "STACK": "native"}
+    command = ["make", "--no-print-directory", *arguments, f"NAME={NAME}"]
+    return subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
+
+
+def succeed(*arguments: str) -> str:
+    done = make(*arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def call(url: str, body: Mapping[str, Any] | None = None) -> Any:
+    data = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310  (our own address)
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        return json.load(answer)
+
+
+@pytest.fixture(scope="module")
+def report() -> Iterator[str]:
+    """What the first `make up` of a fresh stack printed."""
+    succeed("reset")
+    yield succeed("up")
+    succeed("reset")
+
+
+@pytest.fixture
+def stack(report: str) -> Stack:
+    assert report
+    return Stack.load(NAME)
+
+
+@pytest.fixture(scope="module")
+def customers(report: str) -> str:
+    """The customer service's address, from the report."""
+    found = re.search(r"customers +(http://\S+)", report)
+    assert found is not None, report
+    return found[1]
+
+
+@pytest.fixture(scope="module")
+def customer(customers: str) -> int:
+    """A customer that was created before anything else happened to the stack."""
+    body = {"name": "Jane Doe", "creditLimit": {"amount": 5}}
+    return int(call(f"{customers}/customers", body)["customerId"])
+
+
+def pids(stack: Stack) -> dict[str, int]:
+    return {name: state.pid for name, state in stack.states().items()}
+
+
+def test_up_shows_each_component_and_proves_that_an_event_flows(report: str) -> None:
+    for component in COMPONENTS:
+        assert re.search(rf"^  {component} +\d+\.\d s", report, re.MULTILINE), component
+    assert re.search(r"event flow .* ms \(customer\)", report)
+    assert f'The stack "{NAME}" is ready after' in report
+
+
+def test_the_first_command_to_try_works(report: str, stack: Stack) -> None:
+    [command] = [line for line in report.splitlines() if line.strip().startswith("curl ")]
+    answer = subprocess.run(["sh", "-c", f"{command} -sS"], capture_output=True, text=True, check=True).stdout
+    customer = json.loads(answer)["customerId"]
+    assert call(f"http://127.0.0.1:{stack.port('customer')}/customers/{customer}")["name"] == "Jane Doe"
+
+
+def test_up_again_changes_nothing(stack: Stack) -> None:
+    before = pids(stack)
+    succeed("up")
+    assert pids(stack) == before
+
+
+def test_status_has_one_line_for_each_component_and_the_memory_of_all(stack: Stack) -> None:
+    lines = succeed("status").splitlines()
+    shown = {line.split()[0]: line.split()[1] for line in lines[1:-1]}
+    assert shown == dict.fromkeys(COMPONENTS, "running")
+    megabytes = int(lines[-1].split()[-2])
+    assert 0 < megabytes < 2500
+    assert stack.states()
+
+
+def test_logs_of_a_component_are_shown(stack: Stack) -> None:
+    assert "Kafka Server started" in succeed("logs", "COMPONENT=kafka")
+    assert stack.layout.log_of("kafka").exists()
+
+
+def test_an_unknown_component_is_refused_with_the_known_ones(stack: Stack) -> None:
+    assert stack.states()
+    refused = make("restart", "COMPONENT=kofka")
+    assert refused.returncode != 0
+    assert "kafka" in refused.stderr
+
+
+def test_secrets_are_for_their_owner_only(stack: Stack) -> None:
+    for file in ("secrets.env", "run/supervisord.conf", "run/connect/connect-users.properties"):
+        assert (stack.folder / file).stat().st_mode & 0o077 == 0, file
+
+
+def test_whatever_is_killed_comes_back(stack: Stack) -> None:
+    before = pids(stack)
+    for component in COMPONENTS:
+        stack.signal(component, signal.SIGKILL)
+
+    def all_are_back() -> None:
+        for component, state in stack.states().items():
+            assert state.state == "RUNNING", component
+            assert state.pid != before[component], component
+
+    eventually(all_are_back, within=60.0)
+    stack.wait_ready()
+
+
+def test_the_slot_of_an_idle_database_lets_the_log_go_though_its_connector_was_restarted(stack: Stack) -> None:
+    """Once seen: after a restart, Debezium confirmed nothing until the database's first own transaction."""
+    asyncio.run(write_log_elsewhere(stack, megabytes=20))
+
+    def let_go() -> None:
+        assert asyncio.run(held_back(stack, "customer_outbox")) < 5_000_000
+
+    eventually(let_go, within=90.0)
+
+
+def test_up_after_all_was_killed_has_all_data(stack: Stack, customers: str, customer: int) -> None:
+    for process in all_processes(stack):
+        process.kill()
+    succeed("up")
+    assert call(f"{customers}/customers/{customer}")["name"] == "Jane Doe"
+
+
+def test_down_without_a_supervisor_takes_the_orphans_away(stack: Stack) -> None:
+    [supervisor] = {psutil.Process(pid).ppid() for pid in pids(stack).values()}
+    os.kill(supervisor, signal.SIGKILL)
+    assert len(all_processes(stack)) >= len(COMPONENTS)
+    succeed("down")
+    assert all_processes(stack) == []
+
+
+def test_up_after_down_has_all_data(stack: Stack, customers: str, customer: int) -> None:
+    succeed("up")
+    assert call(f"{customers}/customers/{customer}")["name"] == "Jane Doe"
+
+
+def test_down_leaves_no_process_and_no_port(stack: Stack) -> None:
+    assert all_processes(stack)
+    succeed("down")
+    assert all_processes(stack) == []
+    assert [name for name, port in stack.ports.items() if not is_free(port)] == []
+    assert "is down" in make("status").stdout
+
+
+async def write_log_elsewhere(stack: Stack, megabytes: int) -> None:
+    connection = await asyncpg.connect(stack.environment("order")["DATABASE_URL"])
+    try:
+        text = "x" * 1_000_000
+        for _ in range(megabytes):
+            await connection.execute("SELECT pg_logical_emit_message(false, 'test', $1::text)", text)
+    finally:
+        await connection.close()
+
+
+async def held_back(stack: Stack, slot: str) -> int:
+    """Bytes of the log that the slot keeps the server from deleting."""
+    connection = await asyncpg.connect(stack.environment("keeper")["POSTGRES_URL"])
+    try:
+        query = "SELECT pg_current_wal_lsn() - confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = $1"
+        return int(await connection.fetchval(query, slot))
+    finally:
+        await connection.close()
+
+
+def all_processes(stack: Stack) -> list[psutil.Process]:
+    return processes.of_stack(stack.folder, stack.folder / "data" / "postgres")

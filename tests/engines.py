@@ -1,0 +1,137 @@
+"""Engines for one test: a database, a topic or a NATS server of its own, so that tests cannot meet."""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+import infra
+
+KAFKA_SECONDS = 15.0
+STOP_SECONDS = 10.0
+
+TOKEN = "sonly-for-the-tests"
+
+
+@asynccontextmanager
+async def fresh_database(admin_url: str) -> AsyncIterator[str]:
+    """The URL of an empty PostgreSQL database, dropped afterwards."""
+    name = f"test_{secrets.token_hex(6)}"
+    admin = await asyncpg.connect(admin_url)
+    try:
+        await admin.execute(f"CREATE DATABASE {name}")
+        yield urlunsplit(urlsplit(admin_url)._replace(path=f"/{name}"))
+        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await admin.close()
+
+
+class NatsServer:
+    """A NATS server with the stack's configuration and a store of its own; may be stopped and started again.
+
+    Attributes:
+        port: a free one, found at the first start and kept.
+    """
+
+    def __init__(self, store: Path) -> None:
+        self._store = store
+        self._process: subprocess.Popen[str] | None = None
+        self.port = -1  # the server's own word for "any free one"
+
+    @property
+    def url(self) -> str:
+        return f"nats://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Returns when the server has said that it is ready."""
+        [folder] = infra.__path__
+        config = Path(folder) / "nats" / "nats-server.conf"
+        program = str(Path(sys.executable).with_name("nats-server"))
+        where = ["--addr", "127.0.0.1", "--port", str(self.port), "--store_dir", str(self._store)]
+        self._process = subprocess.Popen(
+            [program, "--config", str(config), *where],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "NATS_TOKEN": TOKEN},
+        )
+        self._wait_until_ready(self._process)
+
+    def _wait_until_ready(self, process: subprocess.Popen[str]) -> None:
+        assert process.stderr is not None
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if "Listening for client connections on" in line:
+                self.port = int(line.rsplit(":", 1)[1])
+            if "Server is ready" in line:
+                return
+        raise AssertionError(f"nats-server ended: {''.join(said)}")
+
+    def kill(self) -> None:
+        """As a crash does."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        if self._process:
+            self._end(signal.SIGTERM)
+
+    def _end(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+        self._process.wait(STOP_SECONDS)
+        if self._process.stderr:
+            self._process.stderr.close()
+        self._process = None
+
+
+class KafkaTopics:
+    """Topics on the stack's Kafka, made and deleted by a test.
+
+    Args:
+        environment: where Kafka is, under the names that the bridge reads.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        connection: dict[str, str | int | float | bool] = {
+            "bootstrap.servers": environment["KAFKA_BOOTSTRAP_SERVERS"],
+            "security.protocol": "SASL_PLAINTEXT",
+            "sasl.mechanism": "PLAIN",
+            "sasl.username": environment["KAFKA_USERNAME"],
+            "sasl.password": environment["KAFKA_PASSWORD"],
+        }
+        self._admin = AdminClient(connection)
+        self._producer = Producer(connection | {"linger.ms": 1, "enable.idempotence": True})
+        self._made: set[str] = set()
+
+    def create(self, partitions: int = 2, name: str | None = None) -> str:
+        """A topic whose name fits the subjects of the stream EVENTS."""
+        name = name or f"events.t{secrets.token_hex(6)}"
+        [created] = self._admin.create_topics([NewTopic(name, partitions, 1)]).values()
+        created.result(KAFKA_SECONDS)
+        self._made.add(name)
+        return name
+
+    def delete(self, name: str) -> None:
+        [deleted] = self._admin.delete_topics([name], operation_timeout=KAFKA_SECONDS).values()
+        deleted.result(KAFKA_SECONDS)
+        self._made.discard(name)
+
+    def write(self, topic: str, events: Sequence[tuple[int, str, bytes]]) -> None:
+        """Writes (partition, event id, payload) records with the headers that Debezium writes."""
+        for partition, event_id, payload in events:
+            headers = [("id", event_id.encode()), ("type", b"OrderCreated"), ("traceparent", None)]
+            self._producer.produce(topic, payload, event_id, partition, headers=headers)
+        assert self._producer.flush(KAFKA_SECONDS) == 0
+
+    def delete_all(self) -> None:
+        for name in list(self._made):
+            self.delete(name)

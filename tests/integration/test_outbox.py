@@ -1,0 +1,105 @@
+"""The outbox on a real PostgreSQL."""
+
+import asyncio
+from datetime import timedelta
+
+import asyncpg
+import pytest
+
+from messaging import outbox
+from messaging.errors import OutboxOutsideTransaction
+from messaging.outbox import OutboxRow
+from messaging.postgres import apply_schema
+from services.customer.app import SCHEMA as CUSTOMER_SCHEMA
+from services.order.app import SCHEMA
+from tests.builders import TRACEPARENT
+
+AGE = "UPDATE outbox SET created_at = now() - $1::interval WHERE aggregateid = ANY($2::text[])"
+
+
+@pytest.fixture(autouse=True)
+async def _schema(pool: asyncpg.Pool) -> None:
+    await apply_schema(pool, SCHEMA)
+
+
+def _rows(*ids: int) -> list[OutboxRow]:
+    return [OutboxRow("order", str(number), "OrderCreated", b'{"n": %d}' % number, TRACEPARENT) for number in ids]
+
+
+async def _append(pool: asyncpg.Pool, rows: list[OutboxRow]) -> None:
+    async with pool.acquire() as connection, connection.transaction():
+        await outbox.append(connection, rows)
+
+
+async def _append_and_fail(pool: asyncpg.Pool) -> None:
+    async with pool.acquire() as connection, connection.transaction():
+        await outbox.append(connection, _rows(1))
+        raise ZeroDivisionError
+
+
+async def _kept(pool: asyncpg.Pool) -> list[int]:
+    return [int(row["aggregateid"]) for row in await pool.fetch("SELECT aggregateid FROM outbox ORDER BY id")]
+
+
+async def test_an_event_outside_of_a_transaction_is_refused(pool: asyncpg.Pool) -> None:
+    async with pool.acquire() as connection:
+        with pytest.raises(OutboxOutsideTransaction):
+            await outbox.append(connection, _rows(1))
+    assert await _kept(pool) == []
+
+
+async def test_an_event_goes_with_its_cause_when_that_is_rolled_back(pool: asyncpg.Pool) -> None:
+    with pytest.raises(ZeroDivisionError):
+        await _append_and_fail(pool)
+    assert await _kept(pool) == []
+
+
+async def test_events_keep_their_order_within_a_batch_and_from_batch_to_batch(pool: asyncpg.Pool) -> None:
+    await _append(pool, _rows(*range(500)))
+    await _append(pool, _rows(*range(500, 520)))
+    assert await _kept(pool) == list(range(520))
+
+
+async def test_a_row_holds_what_was_given(pool: asyncpg.Pool) -> None:
+    await _append(pool, _rows(1))
+    row = await pool.fetchrow("SELECT aggregatetype, aggregateid, type, payload, traceparent FROM outbox")
+    assert tuple(row) == ("order", "1", "OrderCreated", '{"n": 1}', TRACEPARENT)
+
+
+async def test_only_expired_rows_are_deleted(pool: asyncpg.Pool) -> None:
+    await _append(pool, _rows(*range(10)))
+    await pool.execute(AGE, timedelta(hours=2), ["1", "3", "5"])
+    assert await outbox.delete_expired(pool, timedelta(hours=1)) == 3
+    assert await _kept(pool) == [0, 2, 4, 6, 7, 8, 9]
+
+
+async def test_expired_rows_are_deleted_in_bounded_batches(pool: asyncpg.Pool) -> None:
+    await _append(pool, _rows(*range(25)))
+    await pool.execute(AGE, timedelta(hours=2), [str(number) for number in range(25)])
+    await pool.execute("CREATE TABLE statements (deleted bigint)")
+    await pool.execute(COUNT_STATEMENTS)
+    assert await outbox.delete_expired(pool, timedelta(hours=1), batch=10) == 25
+    assert [row["deleted"] for row in await pool.fetch("SELECT deleted FROM statements")] == [10, 10, 5]
+
+
+COUNT_STATEMENTS = """
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN INSERT INTO statements SELECT count(*) FROM gone; RETURN NULL; END';
+CREATE TRIGGER note AFTER DELETE ON outbox REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION note();
+"""
+
+
+@pytest.mark.parametrize("schema", [SCHEMA, CUSTOMER_SCHEMA], ids=["order", "customer"])
+async def test_a_schema_can_be_applied_again_and_by_two_at_once(pool: asyncpg.Pool, schema: str) -> None:
+    await pool.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    await pool.execute("DROP PUBLICATION order_outbox")
+    await asyncio.gather(*(apply_schema(pool, schema) for _ in range(4)))
+    await apply_schema(pool, schema)
+    assert await pool.fetchval("SELECT count(*) FROM outbox") == 0
+
+
+async def test_only_inserts_into_the_outbox_are_published(pool: asyncpg.Pool) -> None:
+    [publication] = await pool.fetch("SELECT * FROM pg_publication")
+    actions = [publication[f"pub{action}"] for action in ("insert", "update", "delete", "truncate")]
+    assert (publication["pubname"], actions) == ("order_outbox", [True, False, False, False])
+    assert await pool.fetchval("SELECT array_agg(tablename::text) FROM pg_publication_tables") == ["outbox"]

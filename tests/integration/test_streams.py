@@ -1,0 +1,75 @@
+"""Streams and durable consumers are what is written, whoever changed them meanwhile."""
+
+from dataclasses import replace
+
+from nats.aio.client import Client
+
+from messaging.pull import PullSubscription
+from messaging.streams import DEAD_LETTERS, EVENTS, STREAMS, DurableConsumer, ensure_consumer, ensure_stream, request
+from tests.integration.events import make_streams, publish, take_and_ack
+
+ORDERS = DurableConsumer("orders", ("events.order.*.*",))
+
+
+async def test_streams_are_created_as_written(client: Client) -> None:
+    await make_streams(client)
+    for name in (EVENTS, DEAD_LETTERS):
+        config = (await request(client, f"STREAM.INFO.{name}"))["config"]
+        assert {option: config[option] for option in STREAMS[name]} == STREAMS[name]
+
+
+async def test_creating_a_stream_again_keeps_its_messages(client: Client) -> None:
+    await make_streams(client)
+    await publish(client, [b"1"])
+    assert (await ensure_stream(client, EVENTS))["messages"] == 1
+
+
+async def test_a_changed_option_of_a_stream_is_put_back(client: Client) -> None:
+    await make_streams(client)
+    await publish(client, [b"1"])
+    config = (await request(client, f"STREAM.INFO.{EVENTS}"))["config"]
+    await request(client, f"STREAM.UPDATE.{EVENTS}", config | {"max_age": 10**12, "description": "changed"})
+    state = await ensure_stream(client, EVENTS)
+    config = (await request(client, f"STREAM.INFO.{EVENTS}"))["config"]
+    assert (config["max_age"], config["description"]) == (STREAMS[EVENTS]["max_age"], STREAMS[EVENTS]["description"])
+    assert state["messages"] == 1
+
+
+async def test_a_changed_option_of_a_consumer_is_put_back_and_its_place_kept(client: Client) -> None:
+    await make_streams(client)
+    await publish(client, [b"1", b"2"])
+    changed = replace(ORDERS, subjects=("events.order.*.OrderCreated",), ack_wait=99.0, max_ack_pending=1)
+    async with PullSubscription(client, changed, window=2) as subscription:
+        await take_and_ack(subscription, 1)
+    await ensure_consumer(client, ORDERS)
+    info = await request(client, f"CONSUMER.INFO.{EVENTS}.orders")
+    wanted = {
+        option: value for option, value in ORDERS.config().items() if option != "metadata"
+    }  # the server adds to it
+    assert {option: info["config"][option] for option in wanted} == wanted
+    assert info["ack_floor"]["stream_seq"] == 1
+
+
+async def test_a_consumer_that_is_as_written_is_left_alone(client: Client) -> None:
+    await make_streams(client)
+    await ensure_consumer(client, ORDERS)
+    before = await request(client, f"CONSUMER.INFO.{EVENTS}.orders")
+    await ensure_consumer(client, ORDERS)
+    assert (await request(client, f"CONSUMER.INFO.{EVENTS}.orders"))["created"] == before["created"]
+
+
+async def test_a_consumer_of_a_store_that_was_wiped_starts_from_the_beginning(client: Client) -> None:
+    await make_streams(client)
+    await publish(client, [b"1", b"2"])
+    async with PullSubscription(client, replace(ORDERS, store="first")) as subscription:
+        await take_and_ack(subscription, 2)
+    async with PullSubscription(client, replace(ORDERS, store="second")) as subscription:
+        assert await take_and_ack(subscription, 2) == [b"1", b"2"]
+
+
+async def test_a_consumer_of_the_same_store_goes_on_where_it_was(client: Client) -> None:
+    await make_streams(client)
+    await publish(client, [b"1", b"2"])
+    for payload in (b"1", b"2"):
+        async with PullSubscription(client, replace(ORDERS, store="first"), window=2) as subscription:
+            assert await take_and_ack(subscription, 1) == [payload]

@@ -1,0 +1,229 @@
+"""What must hold after every step, and what must hold in the end.
+
+The numbers are those of docs: credit, decision once, nothing lost, convergence.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from messaging.envelope import KAFKA_OFFSET, KAFKA_PARTITION, KAFKA_TOPIC, KAFKA_TOPIC_ID, MESSAGE_ID
+from messaging.streams import DEAD_LETTERS, EVENTS
+from services.customer.domain import Customer, Reservation, ReservationState
+from services.order.domain import Order, OrderState, RejectionReason
+from tests.simulation.mongo import Document
+from tests.simulation.plan import CreateCustomer, PlaceOrder
+from tests.simulation.postgres import Key
+from tests.simulation.repositories import CUSTOMERS, ORDERS, RESERVATIONS
+from tests.simulation.stream import Stored
+
+if TYPE_CHECKING:
+    from tests.simulation.system import System
+
+MOVES = {
+    None: {OrderState.PENDING},
+    OrderState.PENDING: {OrderState.APPROVED, OrderState.REJECTED, OrderState.CANCELLED},
+    OrderState.APPROVED: {OrderState.CANCELLED},
+    OrderState.REJECTED: set(),
+    OrderState.CANCELLED: set(),
+}
+
+DECISIONS = {
+    (OrderState.APPROVED, None): {ReservationState.RESERVED},
+    (OrderState.REJECTED, RejectionReason.INSUFFICIENT_CREDIT): {ReservationState.LIMIT_EXCEEDED},
+    (OrderState.REJECTED, RejectionReason.UNKNOWN_CUSTOMER): {ReservationState.UNKNOWN_CUSTOMER},
+    (OrderState.REJECTED, RejectionReason.TIMED_OUT): set(ReservationState) - {ReservationState.RESERVED},
+    (OrderState.CANCELLED, None): set(ReservationState) - {ReservationState.RESERVED},
+}
+"""Which decisions the customer service may hold for a final order."""
+
+
+class Invariants:
+    """Checks a system as it goes; a broken invariant ends the run at that very step."""
+
+    def __init__(self, system: "System") -> None:
+        self._system = system
+        self._world = system.world
+        self._seen: dict[Key, Any] = {}
+
+    # After every step
+
+    def after_commit(self, database: str, keys: Iterable[Key]) -> None:
+        tables = self._system.databases[database].tables
+        for key in keys:
+            before, now = self._seen.get(key), tables[key]
+            self._seen[key] = now
+            match now:
+                case Customer():
+                    self._check_credit(now)
+                case Reservation():
+                    self._check_decision(before, now)
+                case Order():
+                    self._check_move(before, now)
+
+    def _check_credit(self, customer: Customer) -> None:
+        rows = self._system.databases["customer"].rows(RESERVATIONS).values()
+        reserved = sum(r.amount for r in rows if r.customer_id == customer.id and r.state is ReservationState.RESERVED)
+        require = self._world.require
+        require(reserved <= customer.credit_limit, "customer %d: %d reserved, beyond the limit", customer.id, reserved)
+        require(
+            reserved == customer.reserved,
+            "customer %d: %d in the row, %d in the reservations",
+            customer.id,
+            customer.reserved,
+            reserved,
+        )
+
+    def _check_decision(self, before: Reservation | None, now: Reservation) -> None:
+        released = (ReservationState.RESERVED, ReservationState.RELEASED)
+        allowed = before is None or before == now or (before.state, now.state) == released
+        self._world.require(allowed, "order %d: decided twice, %s and then %s", now.order_id, before, now)
+
+    def _check_move(self, before: Order | None, now: Order) -> None:
+        allowed = now.state in MOVES[before.state if before else None]
+        self._world.require(allowed, "order %d: moved from %s to %s", now.id, before, now)
+        version = before.version if before else 0
+        self._world.require(now.version == version + 1, "order %d: version %d after %d", now.id, now.version, version)
+
+    def after_view_write(self, collection: str, before: Document | None, now: Document) -> None:
+        if before is not None:
+            self._world.require(
+                now["version"] > before["version"], "view: %s goes back from %s to %s", collection, before, now
+            )
+
+    def after_append(self, stream: str, stored: Stored) -> None:
+        if stream == DEAD_LETTERS:
+            self._world.violate(f"dead letter: {stored.headers}")
+            return
+        source = _position(stored)
+        log = self._system.broker.topics[stored.headers[KAFKA_TOPIC]]
+        if source[0] != log.id:
+            # Kafka was wiped under the bridge, which labels by the old id until it looks again (5 s).
+            self._world.struck("record under the id of a topic that is gone")
+            return
+        self._check_order(stored, source, log.partitions[source[1]])
+
+    def _check_order(self, stored: Stored, source: tuple[str, int, int], records: list[Any]) -> None:
+        """No record of Kafka twice or out of order, and none skipped unless its event is in the stream."""
+        topic_id, partition, offset = source
+        messages = self._system.nats.streams[EVENTS].messages
+        earlier = (_position(message) for message in reversed(messages[:-1]))
+        last = next((place[2] for place in earlier if place[:2] == (topic_id, partition)), -1)
+        self._world.require(offset > last, "stream: %s/%d offset %d after %d", topic_id, partition, offset, last)
+        if offset > last + 1:
+            present = {message.headers[MESSAGE_ID] for message in messages}
+            skipped = [_event_id(record) for record in records[last + 1 : offset]]
+            missing = [event_id for event_id in skipped if event_id not in present]
+            self._world.require(not missing, "stream: %s/%d skips %s", topic_id, partition, missing)
+
+    # In the end
+
+    def differences(self) -> Iterator[str]:
+        """What is not yet as it has to be once the faults have stopped."""
+        yield from self._orders()
+        yield from self._credit()
+        yield from self._view()
+        yield from self._path()
+
+    def _orders(self) -> Iterator[str]:
+        reservations = self._system.databases["customer"].rows(RESERVATIONS)
+        for order in self._system.databases["order"].rows(ORDERS).values():
+            reservation = reservations.get(order.id)
+            if order.is_pending:
+                yield f"order {order.id} is PENDING; its decision: {reservation}"
+            elif not reservation or reservation.state not in DECISIONS[order.state, order.rejection_reason]:
+                yield f"{order} does not agree with {reservation}"
+
+    def _credit(self) -> Iterator[str]:
+        orders = self._system.databases["order"].rows(ORDERS).values()
+        for customer in self._system.databases["customer"].rows(CUSTOMERS).values():
+            approved = sum(
+                order.total
+                for order in orders
+                if order.customer_id == customer.id and order.state is OrderState.APPROVED
+            )
+            if customer.reserved != approved:
+                yield f"customer {customer.id}: {customer.reserved} reserved, {approved} approved"
+
+    def _view(self) -> Iterator[str]:
+        shown = {document["_id"]: document for document in self._system.mongo.orders.values()}
+        orders = self._system.databases["order"].rows(ORDERS)
+        for order in orders.values():
+            expected = {
+                "_id": order.id,
+                "customerId": order.customer_id,
+                "total": order.total,
+                "state": order.state.value,
+                "reason": order.rejection_reason.value if order.rejection_reason else None,
+                "version": order.version,
+            }
+            if shown.get(order.id) != expected:
+                yield f"view: {shown.get(order.id)} in the place of {expected}"
+        customers = self._system.databases["customer"].rows(CUSTOMERS)
+        yield from (f"view: order {extra} does not exist" for extra in shown.keys() - orders.keys())
+        for customer in customers.values():
+            document = self._system.mongo.customers.get(customer.id, {})
+            if (document.get("name"), document.get("creditLimit")) != (customer.name, customer.credit_limit):
+                yield f"view: {document} in the place of {customer}"
+        yield from (
+            f"view: customer {extra} does not exist" for extra in self._system.mongo.customers.keys() - customers
+        )
+
+    def _path(self) -> Iterator[str]:
+        """Every outbox row is in Kafka, and every record of Kafka is in the stream, once."""
+        topics = self._system.broker.topics.values()
+        records = {_event_id(record) for log in topics for partition in log.partitions for record in partition}
+        events = [entry.event_id for database in self._system.databases.values() for entry in database.log]
+        yield from (f"outbox row {event_id} is not in Kafka" for event_id in events if event_id not in records)
+        stream = self._system.nats.streams.get(EVENTS)
+        stored = {message.headers[MESSAGE_ID] for message in stream.messages} if stream else set()
+        yield from (f"event {event_id} is not in the stream" for event_id in events if event_id not in stored)
+
+    def lies(self) -> Iterator[str]:
+        """What clients were told and is not so. Nothing can cure it any more."""
+        yield from self._told_customers()
+        yield from self._told_orders()
+        yield from self._told_twice()
+
+    def _told_customers(self) -> Iterator[str]:
+        rows = self._system.databases["customer"].rows(CUSTOMERS)
+        ledger = self._system.clients.ledger
+        for action in self._system.plan.actions:
+            if isinstance(action, CreateCustomer):
+                ids = [row.id for row in rows.values() if row.name == f"Customer {action.number}"]
+                if ids != [ledger.customers[action.number]]:
+                    yield f"{action} was answered with {ledger.customers[action.number]} and exists as {ids}"
+
+    def _told_orders(self) -> Iterator[str]:
+        rows = self._system.databases["order"].rows(ORDERS)
+        ledger = self._system.clients.ledger
+        for action in self._system.plan.actions:
+            if isinstance(action, PlaceOrder):
+                order_id = ledger.orders[action.number]
+                ids = [row.id for row in rows.values() if row.total == action.total]
+                if ids != [order_id]:
+                    yield f"{action} was answered with {order_id} and exists as {ids}"
+                told = ledger.cancelled.get(action.number)
+                expected = (
+                    {True: OrderState.CANCELLED, False: OrderState.REJECTED}.get(told) if told is not None else None
+                )
+                if expected and rows[order_id].state is not expected:
+                    yield f"order {order_id}: a client was told that it is {expected}, and it is {rows[order_id].state}"
+
+    def _told_twice(self) -> Iterator[str]:
+        """Each order's states were told once each, and so was the decision on it."""
+        told = Counter(_subject(entry) for database in self._system.databases.values() for entry in database.log)
+        yield from (f"{what} was told {times} times" for what, times in told.items() if times > 1)
+
+
+def _position(stored: Stored) -> tuple[str, int, int]:
+    headers = stored.headers
+    return headers[KAFKA_TOPIC_ID], int(headers[KAFKA_PARTITION]), int(headers[KAFKA_OFFSET])
+
+
+def _event_id(record: Any) -> str:
+    return str(dict(record[1])["id"].decode())
+
+
+def _subject(entry: Any) -> tuple[str, str, bytes]:
+    return entry.row.type, entry.row.aggregate_id, entry.row.payload

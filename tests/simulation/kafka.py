@@ -1,0 +1,115 @@
+"""A Kafka broker, and the bridge's reader of it.
+
+A topic made anew has another id, and offsets from 0 on. A reader that is not told goes on under the
+old id, as the client library does: the bridge has to look for itself.
+"""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+
+from services.bridge.kafka import POLL_SECONDS, Partition, Topic
+from services.bridge.translate import Record
+from tests.simulation.clock import Signal
+from tests.simulation.process import Life
+from tests.simulation.world import World
+
+TOPICS = ("events.customer", "events.order")
+
+Headers = list[tuple[str, bytes | None]]
+
+
+@dataclass
+class Log:
+    """One topic's partitions."""
+
+    id: str
+    partitions: list[list[tuple[bytes, Headers]]]
+
+
+@dataclass
+class Broker:
+    """Kafka: the topics, and Connect's offsets, which it keeps too."""
+
+    world: World
+    partitions: int
+    up: bool = True
+    connect_offsets: dict[str, int] = field(default_factory=dict)
+    topics: dict[str, Log] = field(default_factory=dict)
+    news: Signal = field(default_factory=Signal)
+    made: int = 0
+    """How often everything was made anew."""
+
+    def __post_init__(self) -> None:
+        self.wipe()
+
+    def wipe(self) -> None:
+        """All data gone, Connect's offsets too; the topics are made again, as the provisioning does."""
+        self.made += 1
+        self.connect_offsets.clear()
+        self.topics = {name: Log(f"{name}-{self.made}", [[] for _ in range(self.partitions)]) for name in TOPICS}
+
+    def produce(self, topic: str, key: str, value: bytes, headers: Headers) -> None:
+        self.check()
+        partitions = self.topics[topic].partitions
+        partitions[zlib.crc32(key.encode()) % len(partitions)].append((value, headers))
+        self.news.fire()
+
+    def check(self) -> None:
+        if not self.up:
+            raise KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN))
+
+
+class KafkaRecords:
+    """As services.bridge.kafka.KafkaRecords."""
+
+    def __init__(self, broker: Broker, life: Life) -> None:
+        self._broker = broker
+        self._life = life
+        self._topic_ids: dict[str, str] = {}
+        self._positions: dict[Partition, int] = {}
+
+    async def describe(self, names: Sequence[str]) -> list[Topic]:
+        await self._life.io()
+        self._broker.check()
+        topics = [(name, self._broker.topics[name]) for name in names]
+        described = [Topic(name, log.id, len(log.partitions)) for name, log in topics]
+        await self._life.io()
+        return described
+
+    async def start(self, topics: Sequence[Topic], offsets: Mapping[Partition, int]) -> None:
+        self._topic_ids = {topic.name: topic.id for topic in topics}
+        self._positions = {
+            (topic.name, number): offsets.get((topic.name, number), 0)
+            for topic in topics
+            for number in range(topic.partitions)
+        }
+
+    async def take(self, limit: int) -> list[Record]:
+        deadline = self._life.world.now + POLL_SECONDS
+        while True:
+            await self._life.io()
+            records = self._fetch(limit) if self._broker.up else []
+            if records or self._life.world.now > deadline:
+                return records
+            await self._broker.news.wait(POLL_SECONDS)
+
+    def _fetch(self, limit: int) -> list[Record]:
+        """Some of what is there, the partitions in any order, each in its own."""
+        rng = self._life.world.rng
+        taken: list[Record] = []
+        for (topic, number), position in rng.sample(list(self._positions.items()), len(self._positions)):
+            log = self._broker.topics[topic].partitions[number]
+            # A position that Kafka has not got: from the first record that it has.
+            start = position if position <= len(log) else 0
+            most = rng.randint(0, 20) if rng.random() < 0.3 else limit
+            end = min(len(log), start + most, start + limit - len(taken))
+            taken += [self._record(topic, number, offset, *log[offset]) for offset in range(start, end)]
+            self._positions[topic, number] = end
+        return taken
+
+    def _record(self, topic: str, partition: int, offset: int, value: bytes, headers: Any) -> Record:
+        return Record(topic, self._topic_ids[topic], partition, offset, value, headers)

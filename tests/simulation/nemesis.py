@@ -1,0 +1,173 @@
+"""The faults: which there are, how a plan draws them, and how they strike."""
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from messaging.streams import EVENTS
+from tests.simulation.clock import pass_time
+from tests.simulation.plan import Action, Fault
+from tests.simulation.process import Process
+from tests.simulation.system import System
+
+CONSUMERS = ("customer", "order", "history")
+DATABASES = ("customer", "order")
+LONGEST_SECONDS = 3.0
+SLOWNESS = 30.0
+AFTER_SECONDS = (0.01, 0.05, 0.1, 1.0)
+"""How long after an action a fault strikes: in its transaction, on its way, or when it is long done."""
+
+
+async def strike(system: System, fault: Fault) -> None:
+    """At its time, and returns when the fault is over."""
+    await pass_time(fault.at)
+    system.world.note("nemesis", "%s %s (%.1f s, %d)", fault.kind, fault.target, fault.lasts, fault.amount)
+    system.world.struck(f"fault: {fault.kind}")
+    await FAULTS[fault.kind](system, fault)
+    system.world.note("nemesis", "%s %s is over", fault.kind, fault.target)
+
+
+async def _kill(system: System, fault: Fault) -> None:
+    for process in _processes(system, fault.target):
+        process.kill()
+    await pass_time(fault.lasts)
+    for process in _processes(system, fault.target):
+        process.start()
+
+
+async def _stop(system: System, fault: Fault) -> None:
+    """In order, as at a deployment; killed only if that takes too long."""
+    for process in _processes(system, fault.target):
+        system.stop(process)
+    await pass_time(fault.lasts)
+    await _kill(system, Fault(fault.at, fault.kind, fault.target))
+
+
+def _processes(system: System, target: str) -> list[Process]:
+    return [process for process in system.processes if process.name.startswith(target)]
+
+
+async def _postgres_down(system: System, fault: Fault) -> None:
+    for database in system.databases.values():
+        database.crash()
+    await pass_time(fault.lasts)
+    for database in system.databases.values():
+        database.start()
+
+
+async def _drop_slot(system: System, fault: Fault) -> None:
+    system.databases[fault.target].slot_exists = False
+
+
+async def _kafka_down(system: System, fault: Fault) -> None:
+    system.broker.up = False
+    await pass_time(fault.lasts)
+    system.broker.up = True
+
+
+async def _kafka_wiped(system: System, fault: Fault) -> None:
+    """With Connect's offsets; stopped and started again empty, or under everybody's hands."""
+    system.broker.wipe()
+    await _kafka_down(system, fault)
+
+
+async def _nats_down(system: System, fault: Fault) -> None:
+    system.nats.crash()
+    await pass_time(fault.lasts)
+    system.nats.start()
+
+
+async def _nats_wiped(system: System, fault: Fault) -> None:
+    system.nats.crash()
+    system.nats.wipe()
+    await _nats_down(system, fault)
+
+
+async def _stream_deleted(system: System, fault: Fault) -> None:
+    system.nats.delete_stream(EVENTS)
+
+
+async def _tail_lost(system: System, fault: Fault) -> None:
+    system.nats.crash()
+    system.nats.lose_tail(EVENTS, fault.amount)
+    await _nats_down(system, fault)
+
+
+async def _consumer_deleted(system: System, fault: Fault) -> None:
+    system.nats.delete_durable(EVENTS, fault.target)
+
+
+async def _redelivery(system: System, fault: Fault) -> None:
+    system.nats.expire_pending(fault.target)
+
+
+async def _connection_cut(system: System, fault: Fault) -> None:
+    for client in system.nats.clients_of(fault.target):
+        client.cut()
+
+
+async def _mongo_down(system: System, fault: Fault) -> None:
+    system.mongo.up = False
+    await pass_time(fault.lasts)
+    system.mongo.up = True
+
+
+async def _mongo_wiped(system: System, fault: Fault) -> None:
+    system.mongo.wipe()
+    await _mongo_down(system, fault)
+
+
+async def _slow(system: System, fault: Fault) -> None:
+    system.world.slowness = SLOWNESS
+    await pass_time(fault.lasts)
+    system.world.slowness = 1.0
+
+
+FAULTS: dict[str, Callable[[System, Fault], Any]] = {
+    "kill": _kill,
+    "stop": _stop,
+    "postgres down": _postgres_down,
+    "slot dropped": _drop_slot,
+    "kafka down": _kafka_down,
+    "kafka wiped": _kafka_wiped,
+    "nats down": _nats_down,
+    "nats wiped": _nats_wiped,
+    "stream deleted": _stream_deleted,
+    "tail lost": _tail_lost,
+    "consumer deleted": _consumer_deleted,
+    "redelivery": _redelivery,
+    "connection cut": _connection_cut,
+    "mongo down": _mongo_down,
+    "mongo wiped": _mongo_wiped,
+    "slow": _slow,
+}
+
+PROCESSES = ("customer", "order", "history", "bridge", "connect")
+TARGETS: dict[str, tuple[str, ...]] = {
+    "kill": PROCESSES,
+    "stop": ("customer", "order", "history", "bridge"),
+    "slot dropped": DATABASES,
+    "consumer deleted": CONSUMERS,
+    "redelivery": CONSUMERS,
+    "connection cut": ("customer", "order", "history", "bridge"),
+}
+OFTEN = ("kill", "kill", "kill", "connection cut", "redelivery")
+
+
+def draw(rng: random.Random, actions: Sequence[Action]) -> tuple[Fault, ...]:
+    """From none to eight faults, of a few kinds, so that some runs have many of the same.
+
+    Most come while an action is on its way through the system: a fault in between strikes nothing.
+    """
+    kinds = rng.sample([*FAULTS, *OFTEN], rng.randint(1, 4))
+    times = [action.at for action in actions]
+    return tuple(_draw_one(rng, rng.choice(kinds), times) for _ in range(rng.randint(0, 8)))
+
+
+def _draw_one(rng: random.Random, kind: str, times: Sequence[float]) -> Fault:
+    target = rng.choice(TARGETS.get(kind, ("",)))
+    if kind in ("kill", "stop") and rng.random() < 0.7:
+        target += f"-{rng.randint(1, 2)}"
+    at = round(rng.choice(times) + rng.choice(AFTER_SECONDS) * rng.random(), 4)
+    lasts = round(rng.choice((0.0, 0.1, 1.0, LONGEST_SECONDS)) * rng.random(), 3)
+    return Fault(at, kind, target, lasts, rng.randint(1, 20))

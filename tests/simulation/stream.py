@@ -1,0 +1,83 @@
+"""A stream's messages: in sequence, with a memory for message ids."""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from messaging.envelope import MESSAGE_ID
+from tests.simulation.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """A message on its way, without its subject."""
+
+    data: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A message in a stream."""
+
+    sequence: int
+    subject: str
+    headers: dict[str, str]
+    data: bytes
+
+
+@lru_cache(maxsize=10_000)
+def matches(pattern: str, subject: str) -> bool:
+    """NATS's wildcards: `*` is one token, `>` the rest."""
+    wanted, given = pattern.split("."), subject.split(".")
+    for number, token in enumerate(wanted):
+        if token == ">":
+            return len(given) > number
+        if number >= len(given) or token not in ("*", given[number]):
+            return False
+    return len(wanted) == len(given)
+
+
+class Stream:
+    """One stream with its durable consumers, which go with it."""
+
+    def __init__(self, world: World, config: dict[str, Any], duplicate_window: float) -> None:
+        self.config = config
+        self.messages: list[Stored] = []
+        self.durables: dict[str, Any] = {}
+        self._world = world
+        self._duplicate_window = duplicate_window
+        self._remembered: dict[str, tuple[float, int]] = {}
+
+    @property
+    def last_sequence(self) -> int:
+        return len(self.messages)
+
+    def takes(self, subject: str) -> bool:
+        return any(matches(pattern, subject) for pattern in self.config["subjects"])
+
+    def remembers(self, message_id: str | None) -> int | None:
+        """The sequence under which a message with this id was stored within the window; None if none was."""
+        when, sequence = self._remembered.get(message_id or "", (-self._duplicate_window, None))
+        return sequence if self._world.now - when < self._duplicate_window else None
+
+    def append(self, subject: str, headers: dict[str, str], data: bytes) -> Stored:
+        stored = Stored(self.last_sequence + 1, subject, headers, data)
+        self.messages.append(stored)
+        if MESSAGE_ID in headers:
+            self._remembered[headers[MESSAGE_ID]] = self._world.now, stored.sequence
+        return stored
+
+    def lose_tail(self, count: int) -> int:
+        lost = min(count, len(self.messages))
+        for message in self.messages[len(self.messages) - lost :]:
+            self._remembered.pop(message.headers.get(MESSAGE_ID, ""), None)
+        del self.messages[len(self.messages) - lost :]
+        return lost
+
+    def last(self, subjects: str) -> Stored | None:
+        return next((message for message in reversed(self.messages) if matches(subjects, message.subject)), None)
+
+    def info(self) -> dict[str, Any]:
+        state = {"messages": len(self.messages), "first_seq": 1, "last_seq": self.last_sequence}
+        return {"config": self.config, "state": state}

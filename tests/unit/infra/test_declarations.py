@@ -1,0 +1,49 @@
+"""What is declared for Kafka and Debezium keeps the promises of the design."""
+
+import pytest
+
+from infra.provision.connectors import Connector, declared_connectors
+from infra.provision.kafka import declared_topics
+from infra.provision.settings import SERVICES, Settings
+
+CONNECTORS = declared_connectors()
+
+
+def test_each_service_has_a_connector_slot_and_publication_of_its_own() -> None:
+    assert [connector.name for connector in CONNECTORS] == [f"{service}-outbox" for service in SERVICES]
+    for service, connector in zip(SERVICES, CONNECTORS, strict=True):
+        assert connector.config["slot.name"] == connector.config["publication.name"] == f"{service}_outbox"
+        assert connector.config["database.dbname"] == f"{service}_service"
+        assert connector.config["database.user"] == f"{service}_service_cdc"
+
+
+@pytest.mark.parametrize("connector", CONNECTORS, ids=lambda connector: connector.name)
+def test_a_connector_stops_rather_than_skips(connector: Connector) -> None:
+    assert connector.config["errors.tolerance"] == "none"
+    assert connector.config["transforms.outbox.table.op.invalid.behavior"] == "fatal"
+
+
+@pytest.mark.parametrize("connector", CONNECTORS, ids=lambda connector: connector.name)
+def test_every_topic_that_a_connector_writes_is_declared(connector: Connector) -> None:
+    topics = {topic.name for topic in declared_topics()}
+    assert f"__debezium-heartbeat.{connector.config['topic.prefix']}" in topics
+    assert connector.config["transforms.outbox.route.topic.replacement"] == "events.${routedByValue}"
+    assert {f"events.{aggregate}" for aggregate in (*SERVICES, "probe")} <= topics
+
+
+def test_every_topic_has_a_bound() -> None:
+    for topic in declared_topics():
+        bounded = (
+            topic.config["cleanup.policy"] == "compact" or {"retention.ms", "retention.bytes"} <= topic.config.keys()
+        )
+        assert bounded, topic.name
+
+
+def test_events_are_on_disk_before_they_are_acknowledged() -> None:
+    events = [topic for topic in declared_topics() if topic.name.startswith("events.")]
+    assert all(topic.config["flush.messages"] == "1" for topic in events)
+
+
+def test_missing_settings_are_all_named() -> None:
+    with pytest.raises(SystemExit, match=r"POSTGRES_URL, .*NATS_TOKEN"):
+        Settings.read({})
