@@ -9,11 +9,14 @@
 NAME ?= main
 COMPONENT ?=
 FOLLOW ?=
+MINUTES ?= 15
+RATE ?= 100
+SEED ?=
 PYTHON := .venv/bin/python
 INFRA := sh infra/python.sh -m infra --name $(NAME)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs restart resend reset dev test lint format lock clean
+.PHONY: help up down status logs restart resend reset dev test lint format lock clean chaos
 
 help:  ## this text
 	@sed -n 's/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
@@ -45,6 +48,9 @@ dev:  ## install what the tests and checks need
 
 test: lint  ## all checks and all tests, with a stack of their own
 	@$(PYTHON) -m pytest
+
+chaos: dev  ## kills, pauses and restarts under load, for MINUTES=15 at RATE=100 orders a second; writes build/chaos.*
+	@$(PYTHON) -m tests.chaos --minutes $(MINUTES) --rate $(RATE) $(if $(SEED),--seed $(SEED))
 
 lint: dev  ## style, types and the direction of imports
 	@.venv/bin/ruff check .

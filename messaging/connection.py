@@ -34,7 +34,7 @@ async def connect(url: str, token: str, name: str) -> Client:
         name=name,
         allow_reconnect=True,
         max_reconnect_attempts=-1,
-        reconnect_time_wait=RECONNECT_SECONDS,
+        reconnect_time_wait=RECONNECT_SECONDS,  # type: ignore[arg-type]  # any number of seconds will do
         ping_interval=PING_SECONDS,
         max_outstanding_pings=2,
         error_cb=on_error,

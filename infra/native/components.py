@@ -15,7 +15,12 @@ from infra.native.layout import CHECKOUT, INFRA, JARS, Layout
 from infra.native.ports import HOST
 from infra.native.postgres import PostgresRunner
 
-OPTIONAL_SETTINGS = ("LOG_LEVEL", "OUTBOX_RETENTION_SECONDS", "IDEMPOTENCY_RETENTION_SECONDS")
+OPTIONAL_SETTINGS = (
+    "LOG_LEVEL",
+    "OUTBOX_RETENTION_SECONDS",
+    "IDEMPOTENCY_RETENTION_SECONDS",
+    "ORDER_DEADLINE_SECONDS",
+)
 """Settings of the services that are passed on from the caller's environment when they are set there."""
 
 ENGINES = ("postgres", "nats", "mongo", "kafka", "connect")

@@ -30,8 +30,8 @@ def main() -> int:
         result = asyncio.run(chaos(stack, plan, options.minutes * 60, options.rate, options.calm, seed, BUILD))
     finally:
         stack.down()
-    print(json.dumps({key: value for key, value in result.items() if key != "each fault"}, indent=2))
-    print(f"{BUILD / 'chaos.json'} and {BUILD / 'chaos.png'}; the same choices again: --seed {seed}")
+    sys.stdout.write(json.dumps({key: value for key, value in result.items() if key != "each fault"}, indent=2) + "\n")
+    sys.stdout.write(f"{BUILD / 'chaos.json'} and {BUILD / 'chaos.png'}; the same choices again: --seed {seed}\n")
     return 1 if result["violations"] else 0
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 
 from infra.native import Stack
+from tests.eventually import eventually
 
 COMPONENTS = ("postgres", "kafka", "connect", "bridge", "nats", "mongo", "customer", "order", "history")
 ACTIONS = ("kill", "pause", "restart")
@@ -89,8 +90,9 @@ class Nemesis:
             for component, processes in family.items():
                 for process in processes:
                     process.suspend()
-                if processes[0].status() == psutil.STATUS_STOPPED:
-                    fault.evidence[component] = f"process {processes[0].pid} was stopped"
+                # The signal takes effect when the kernel next lets the process run.
+                eventually(lambda stopped=processes[0]: _assert_stopped(stopped), within=10.0)
+                fault.evidence[component] = f"process {processes[0].pid} was stopped"
             time.sleep(self.chance.uniform(*PAUSE_SECONDS))
         finally:
             for process in itertools.chain.from_iterable(family.values()):
@@ -115,6 +117,10 @@ class Nemesis:
         # PostgreSQL's work is done by its children.
         process = self._process(component)
         return [process, *process.children(recursive=True)]
+
+
+def _assert_stopped(process: psutil.Process) -> None:
+    assert process.status() == psutil.STATUS_STOPPED
 
 
 def every_component_once(chance: random.Random) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -160,6 +160,10 @@ class Server:
         if verb == "CREATE":
             self.world.note("nats", "creates the stream %s", name)
             self.streams[name] = Stream(self.world, config, self._duplicate_window)
+        elif verb == "DELETE":
+            self._stream(name)
+            self.delete_stream(name)
+            return {"success": True}
         elif verb == "UPDATE":
             self._stream(name).config = config
         return self._stream(name).info()

@@ -75,6 +75,8 @@ class KafkaRecords:
     async def describe(self, names: Sequence[str]) -> list[Topic]:
         await self._life.io()
         self._broker.check()
+        if not set(names) <= set(self._broker.topics):
+            raise KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
         topics = [(name, self._broker.topics[name]) for name in names]
         described = [Topic(name, log.id, len(log.partitions)) for name, log in topics]
         await self._life.io()

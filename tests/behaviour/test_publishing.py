@@ -1,0 +1,125 @@
+"""What the bridge relies on when it publishes."""
+
+from typing import Any
+
+import pytest
+
+from messaging.dead_letters import DeadLetters
+from messaging.errors import Undecodable
+from messaging.pull import PullSubscription
+from messaging.streams import DEAD_LETTERS, EVENTS, DurableConsumer, request
+from services.bridge.jetstream import EventsWriter, Fenced, RepeatInBatch
+from services.bridge.translate import Message
+
+ORDERS = DurableConsumer("orders", ("events.order.*.*",), ack_wait=30.0)
+
+
+def _message(event_id: str, subject: str = "events.order.0.OrderCreated") -> Message:
+    return Message(subject, {"Nats-Msg-Id": event_id, "id": event_id, "type": "OrderCreated"}, event_id.encode())
+
+
+@pytest.fixture
+def writer(client: Any) -> EventsWriter:
+    return EventsWriter(client)
+
+
+async def test_a_new_stream_ends_with_zero_and_each_message_moves_its_end_by_one(writer: EventsWriter) -> None:
+    assert await writer.open() == 0
+    assert await writer.publish(_message("a"), 0) == 1
+    assert await writer.publish(_message("b"), 1) == 2
+    assert await writer.open() == 2
+
+
+async def test_a_publish_after_another_end_is_refused_and_stores_nothing(writer: EventsWriter) -> None:
+    await writer.open()
+    await writer.publish(_message("a"), 0)
+    with pytest.raises(Fenced):
+        await writer.publish(_message("b"), 0)
+    assert await writer.last_sequence() == 1
+
+
+async def test_a_repeat_is_left_out_and_the_end_stays(writer: EventsWriter) -> None:
+    await writer.open()
+    await writer.publish(_message("a"), 0)
+    await writer.publish(_message("b"), 1)
+    assert await writer.publish(_message("a"), 2) == 2
+    assert await writer.last_sequence() == 2
+
+
+async def test_a_repeat_after_another_end_is_refused_by_the_fence(writer: EventsWriter) -> None:
+    await writer.open()
+    await writer.publish(_message("a"), 0)
+    with pytest.raises(Fenced):
+        await writer.publish(_message("a"), 0)
+
+
+async def test_a_batch_is_stored_whole_and_in_order(writer: EventsWriter) -> None:
+    await writer.open()
+    assert await writer.publish_batch([_message("a"), _message("b"), _message("c")], 0) == 3
+    last = await writer.last_message("events.order.0.>")
+    assert last is not None
+    assert (last[0], last[1]["id"]) == (3, "c")
+
+
+async def test_a_batch_after_another_end_stores_nothing(writer: EventsWriter) -> None:
+    await writer.open()
+    await writer.publish(_message("a"), 0)
+    with pytest.raises(Fenced):
+        await writer.publish_batch([_message("b"), _message("c")], 0)
+    assert await writer.last_sequence() == 1
+
+
+@pytest.mark.parametrize("ids", [["b", "a"], ["b", "b"]])
+async def test_a_batch_with_a_repeat_stores_nothing(writer: EventsWriter, ids: list[str]) -> None:
+    await writer.open()
+    await writer.publish(_message("a"), 0)
+    with pytest.raises(RepeatInBatch):
+        await writer.publish_batch([_message(event_id) for event_id in ids], 1)
+    assert await writer.last_sequence() == 1
+
+
+async def test_a_repeat_in_a_batch_is_seen_before_the_fence(writer: EventsWriter) -> None:
+    await writer.open()
+    await writer.publish(_message("a"), 0)
+    with pytest.raises(RepeatInBatch):
+        await writer.publish_batch([_message("a"), _message("b")], 0)
+
+
+async def test_the_last_message_is_found_by_a_wildcard(writer: EventsWriter) -> None:
+    await writer.open()
+    await writer.publish(_message("a"), 0)
+    await writer.publish(_message("b", "events.order.1.OrderApproved"), 1)
+    await writer.publish(_message("c", "events.customer.0.CustomerCreated"), 2)
+    found = [await writer.last_message(f"events.order.{partition}.>") for partition in range(3)]
+    assert [last and (last[0], last[1]["id"]) for last in found] == [(1, "a"), (2, "b"), None]
+
+
+async def test_a_stream_made_anew_ends_with_zero_and_remembers_nothing(client: Any, writer: EventsWriter) -> None:
+    await writer.open()
+    await writer.publish(_message("a"), 0)
+    await request(client, f"STREAM.DELETE.{EVENTS}")
+    assert await writer.open() == 0
+    assert await writer.publish(_message("a"), 0) == 1
+
+
+async def test_what_was_stored_is_there_after_a_crash_and_still_remembered(nats: Any, writer: EventsWriter) -> None:
+    await writer.open()
+    await writer.publish_batch([_message("a"), _message("b")], 0)
+    nats.restart()
+    after = EventsWriter(await nats.connect())
+    assert await after.open() == 2
+    assert await after.publish(_message("b"), 2) == 2
+
+
+@pytest.mark.parametrize("ids", [["a"], ["a", "b"]], ids=["single", "batch"])
+async def test_what_the_bridge_stored_can_become_a_dead_letter(
+    client: Any, writer: EventsWriter, ids: list[str]
+) -> None:
+    await writer.open()
+    await (writer.publish(_message("a"), 0) if len(ids) == 1 else writer.publish_batch([*map(_message, ids)], 0))
+    async with PullSubscription(client, ORDERS) as subscription:
+        [delivery] = await subscription.take(1)
+        await DeadLetters(client, "orders").bury(delivery, Undecodable("poison"))
+        await delivery.ack()
+    buried = await client.jetstream().get_last_msg(DEAD_LETTERS, "dead.orders")
+    assert (buried.data, buried.headers["id"], buried.headers["Dead-Letter-Sequence"]) == (b"a", "a", "1")

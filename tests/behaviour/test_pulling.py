@@ -1,0 +1,193 @@
+"""What a consumer relies on when it pulls."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from messaging.errors import SubscriptionLost
+from messaging.pull import PullSubscription
+from messaging.streams import EVENTS, DurableConsumer, ensure_consumer, ensure_stream, request
+
+ORDERS = DurableConsumer("orders", ("events.order.*.*",), ack_wait=30.0)
+IMPATIENT = replace(ORDERS, ack_wait=0.5)
+GUARD_SECONDS = 20.0
+
+
+@pytest.fixture(autouse=True)
+async def _guard(client: Any) -> Any:
+    await ensure_stream(client, EVENTS)
+    async with asyncio.timeout(GUARD_SECONDS):
+        yield
+
+
+async def _publish(client: Any, *payloads: bytes, aggregate: str = "order") -> None:
+    for payload in payloads:
+        await client.jetstream().publish(f"events.{aggregate}.0.Something", payload)
+
+
+async def _take(subscription: PullSubscription, count: int) -> list[Any]:
+    taken: list[Any] = []
+    while len(taken) < count:
+        taken += await subscription.take(count - len(taken))
+    return taken
+
+
+async def _take_and_ack(subscription: PullSubscription, count: int) -> list[bytes]:
+    taken = await _take(subscription, count)
+    for delivery in taken:
+        await delivery.ack()
+    return [delivery.payload for delivery in taken]
+
+
+async def test_a_lone_message_is_handed_on_without_waiting_for_more(client: Any) -> None:
+    async with PullSubscription(client, ORDERS) as subscription:
+        taking = asyncio.create_task(subscription.take(500))
+        await _publish(client, b"1")
+        assert [delivery.payload for delivery in await taking] == [b"1"]
+
+
+async def test_only_the_subjects_asked_for_come_in_order(client: Any) -> None:
+    await _publish(client, b"1")
+    await _publish(client, b"2", aggregate="customer")
+    await _publish(client, b"3")
+    async with PullSubscription(client, ORDERS) as subscription:
+        assert await _take_and_ack(subscription, 2) == [b"1", b"3"]
+
+
+async def test_what_was_acked_does_not_come_again(client: Any) -> None:
+    await _publish(client, b"1", b"2")
+    async with PullSubscription(client, ORDERS) as subscription:
+        await _take_and_ack(subscription, 2)
+    await _publish(client, b"3")
+    async with PullSubscription(client, ORDERS) as subscription:
+        assert await _take_and_ack(subscription, 1) == [b"3"]
+
+
+async def test_what_was_given_back_comes_again_with_the_same_sequence(client: Any) -> None:
+    await _publish(client, b"1")
+    async with PullSubscription(client, ORDERS) as subscription:
+        [first] = await subscription.take(1)
+        await first.nak(0.05)
+        [again] = await subscription.take(1)
+    assert (again.sequence, again.payload) == (first.sequence, b"1")
+
+
+async def test_what_a_lost_process_had_comes_again_after_the_ack_wait(client: Any) -> None:
+    await _publish(client, b"1")
+    with pytest.raises(RuntimeError):
+        async with PullSubscription(client, IMPATIENT) as subscription:
+            await _take(subscription, 1)
+            raise RuntimeError  # leaves without a verdict
+    async with PullSubscription(client, IMPATIENT) as other:
+        assert await _take_and_ack(other, 1) == [b"1"]
+
+
+async def test_what_is_in_hand_is_kept_for_longer_than_the_ack_wait(client: Any) -> None:
+    await _publish(client, b"slow", b"clock")
+    async with PullSubscription(client, IMPATIENT) as subscription:
+        slow, clock = await _take(subscription, 2)
+        await clock.nak(3 * IMPATIENT.ack_wait)
+        [again] = await subscription.take(2)
+        assert again.sequence == clock.sequence
+        await slow.ack()
+
+
+async def test_what_was_not_taken_is_given_back_on_the_way_out(client: Any) -> None:
+    await _publish(client, b"1", b"2", b"3")
+    async with PullSubscription(client, ORDERS) as subscription:
+        [taken] = await subscription.take(1)
+        await taken.ack()
+    # Another one has it long before the ack wait of 30 s.
+    async with PullSubscription(client, ORDERS) as other:
+        assert sorted(await _take_and_ack(other, 2)) == [b"2", b"3"]
+
+
+async def test_two_instances_share_the_messages(nats: Any, client: Any) -> None:
+    async with PullSubscription(client, ORDERS) as first, PullSubscription(await nats.connect(), ORDERS) as second:
+        taking = [asyncio.create_task(subscription.take(500)) for subscription in (first, second)]
+        numbers = [b"%d" % number for number in range(30)]
+        await _publish(client, *numbers)
+        taken = [delivery for deliveries in await asyncio.gather(*taking) for delivery in deliveries]
+        taken_later = len(numbers) - len(taken)
+        rest: list[Any] = []
+        while len(rest) < taken_later:
+            taking = [asyncio.create_task(subscription.take(500)) for subscription in (first, second)]
+            done, pending = await asyncio.wait(taking, return_when=asyncio.FIRST_COMPLETED)
+            rest += [delivery for task in done for delivery in task.result()]
+            await _cancel(pending)
+    assert sorted(delivery.payload for delivery in [*taken, *rest]) == sorted(numbers)
+
+
+async def _cancel(tasks: Any) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_stopped_subscription_takes_nothing_more(client: Any) -> None:
+    await _publish(client, b"1")
+    async with PullSubscription(client, ORDERS) as subscription:
+        subscription.stop()
+        assert await subscription.take(1) == []
+
+
+async def test_a_deleted_stream_is_noticed(client: Any) -> None:
+    async with PullSubscription(client, ORDERS) as subscription:
+        taking = asyncio.create_task(subscription.take(1))
+        await request(client, f"STREAM.DELETE.{EVENTS}")
+        with pytest.raises(SubscriptionLost):
+            await taking
+
+
+async def test_a_deleted_consumer_is_noticed_and_starts_from_the_beginning(client: Any) -> None:
+    await _publish(client, b"1")
+    async with PullSubscription(client, ORDERS) as subscription:
+        await _take_and_ack(subscription, 1)
+        taking = asyncio.create_task(subscription.take(1))
+        await request(client, f"CONSUMER.DELETE.{EVENTS}.{ORDERS.name}")
+        with pytest.raises(SubscriptionLost):
+            await taking
+    async with PullSubscription(client, ORDERS) as subscription:
+        assert await _take_and_ack(subscription, 1) == [b"1"]
+
+
+async def test_a_stream_that_was_made_anew_is_read_from_its_beginning(client: Any) -> None:
+    await _publish(client, b"old-1", b"old-2")
+    async with PullSubscription(client, ORDERS) as subscription:
+        await _take_and_ack(subscription, 2)
+    await request(client, f"STREAM.DELETE.{EVENTS}")
+    await ensure_stream(client, EVENTS)
+    await _publish(client, b"new")
+    async with PullSubscription(client, ORDERS) as subscription:
+        assert await _take_and_ack(subscription, 1) == [b"new"]
+
+
+async def test_a_consumer_that_fills_another_store_starts_from_the_beginning(client: Any) -> None:
+    await _publish(client, b"1", b"2")
+    async with PullSubscription(client, replace(ORDERS, store="first")) as subscription:
+        await _take_and_ack(subscription, 2)
+    async with PullSubscription(client, replace(ORDERS, store="second")) as subscription:
+        assert await _take_and_ack(subscription, 2) == [b"1", b"2"]
+
+
+async def test_a_crash_of_the_server_is_noticed_and_the_place_is_kept(nats: Any, client: Any) -> None:
+    await _publish(client, b"1", b"2")
+    async with PullSubscription(client, IMPATIENT) as subscription:
+        taken = await _take(subscription, 2)
+        nats.restart()
+        with pytest.raises(SubscriptionLost):
+            await subscription.take(1)
+        await taken[0].ack()  # says nothing: the subscription is lost
+    async with PullSubscription(await nats.connect(), IMPATIENT) as subscription:
+        assert sorted(await _take_and_ack(subscription, 2)) == [b"1", b"2"]
+
+
+async def test_the_position_tells_what_was_delivered(client: Any) -> None:
+    await _publish(client, b"1", b"2")
+    await ensure_consumer(client, ORDERS)
+    async with PullSubscription(client, ORDERS) as subscription:
+        await _take_and_ack(subscription, 2)
+    [info] = (await request(client, f"CONSUMER.LIST.{EVENTS}"))["consumers"]
+    assert (info["name"], info["delivered"]["stream_seq"]) == (ORDERS.name, 2)

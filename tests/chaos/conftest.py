@@ -1,0 +1,18 @@
+"""A stack of its own: the checker holds everything in it against the ledger of one run."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from infra.native import Stack
+
+
+@pytest.fixture
+def chaos_stack() -> Iterator[Stack]:
+    stack = Stack.load("chaos-test")
+    stack.reset()
+    try:
+        stack.up()
+        yield stack
+    finally:
+        stack.reset()
