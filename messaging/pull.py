@@ -212,5 +212,6 @@ class PullSubscription:
         while True:
             await asyncio.sleep(self._consumer.ack_wait / 3)
             for reply in held_before & self._held:
-                await self._client.publish(reply, IN_PROGRESS)
+                if self._client.is_connected:
+                    await self._client.publish(reply, IN_PROGRESS)
             held_before = set(self._held)

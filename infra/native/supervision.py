@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
+
 from infra.native import engines
 from infra.native.components import Component
 from infra.native.layout import CHECKOUT, Layout
@@ -111,6 +113,10 @@ class _Transport(xmlrpc.client.Transport):
         return connection
 
 
+BESIDE_US = '"$0" "$@" >/dev/null & echo $!'
+"""A shell that is gone at once: the supervisor is nobody's child, so nobody has to wait for it."""
+
+
 class Supervisor:
     """The running supervisor of one stack."""
 
@@ -131,20 +137,23 @@ class Supervisor:
     def launch(self) -> None:
         """Start it in a session of its own, so that closing the terminal or Ctrl-C does not reach it."""
         config = str(self._layout.run / "supervisord.conf")
-        process = subprocess.Popen(
-            [str(engines.supervisord()), "-c", config],
-            cwd=CHECKOUT,
-            env=environment_of_supervisor(self._layout),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=(self._layout.logs / "supervisor.err").open("wb"),
-            start_new_session=True,
-        )
+        errors = self._layout.logs / "supervisor.err"
+        with errors.open("wb") as stderr:
+            started = subprocess.run(
+                ["sh", "-c", BESIDE_US, str(engines.supervisord()), "-c", config],
+                cwd=CHECKOUT,
+                env=environment_of_supervisor(self._layout),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                start_new_session=True,
+                check=True,
+            )
+        pid = int(started.stdout)
 
         def check() -> None:
-            if process.poll() is not None:
-                said = (self._layout.logs / "supervisor.err").read_text().strip()
-                raise StepFailed(f"the supervisor ended at once: {said}")
+            if not psutil.pid_exists(pid):
+                raise StepFailed(f"the supervisor ended at once: {errors.read_text().strip()}")
             if not self.is_up():
                 raise TimeoutError("the supervisor does not answer")
 
