@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 GRACE_SECONDS = 10
+CANCEL_ATTEMPTS = 5
 
 
 class ServerSettings(BaseSettings):
@@ -84,8 +85,17 @@ async def background(
         if stop:
             stop()
             await asyncio.wait({task}, timeout=GRACE_SECONDS)
+        await _cancel(task)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    # More than once: before Python 3.12, wait_for drops a cancellation that comes together with its answer.
+    for _ in range(CANCEL_ATTEMPTS):
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await asyncio.wait({task}, timeout=1.0)
+        if task.done():
+            return
+    log.error("%s does not end; it is left behind", task.get_name())
 
 
 def _end_process_on_failure(task: asyncio.Task[None]) -> None:

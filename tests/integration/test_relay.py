@@ -17,7 +17,7 @@ from services.bridge.relay import Relay
 from services.bridge.translate import Record
 from tests.engines import KafkaTopics
 from tests.eventually import eventually_async
-from tests.integration.events import stored
+from tests.integration.events import GUARD_SECONDS, stored
 
 
 @pytest.fixture
@@ -33,8 +33,9 @@ def _events(count: int, first: int = 0, partitions: int = 2) -> list[tuple[int, 
 
 async def _take(records: KafkaRecords, count: int) -> list[Record]:
     taken: list[Record] = []
-    while len(taken) < count:
-        taken += await records.take(count - len(taken))
+    async with asyncio.timeout(GUARD_SECONDS):
+        while len(taken) < count:
+            taken += await records.take(count - len(taken))
     return taken
 
 
@@ -80,14 +81,18 @@ async def test_a_topic_made_anew_has_another_id(topics: KafkaTopics, kafka: tupl
 
 
 @asynccontextmanager
-async def relaying(client: Client, kafka: tuple[str, str, str], topic: str) -> AsyncIterator[asyncio.Task[None]]:
+async def relaying(client: Client, kafka: tuple[str, str, str], topic: str) -> AsyncIterator[None]:
     """A bridge at work, killed at the end."""
     async with KafkaRecords(*kafka) as records:
-        task = asyncio.create_task(Relay(EventsWriter(client), records, [topic]).run())
+        relay = Relay(EventsWriter(client), records, [topic])
+        task = asyncio.create_task(relay.run())
         try:
-            yield task
+            yield
         finally:
             task.cancel()
+            # Before Python 3.12, asyncio.wait_for, with which the NATS client awaits its answers, can swallow a
+            # cancellation that comes together with the answer.
+            relay.stop()
             await asyncio.gather(task, return_exceptions=True)
 
 

@@ -1,4 +1,4 @@
-"""The share of the simulated schedules that every test run takes: `python -m tests.simulation` runs as many as you like."""
+"""The share of the simulated schedules that every test run takes; `python -m tests.simulation` runs any number."""
 
 import os
 import random
