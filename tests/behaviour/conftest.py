@@ -98,7 +98,7 @@ async def nats(kind: str, world: World, life: Life, tmp_path: Path) -> AsyncIter
 
 
 def _simulated_nats(world: World, life: Life) -> Nats:
-    server = Server(world, WINDOW_SECONDS, lambda stream, stored: None)
+    server = Server(world, WINDOW_SECONDS)
 
     async def connect_to_it() -> Any:
         client = nats_client.Client(server, life)

@@ -7,7 +7,7 @@ import pytest
 from infra.native import Stack
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def chaos_stack() -> Iterator[Stack]:
     stack = Stack.load("chaos-test")
     stack.reset()

@@ -28,15 +28,15 @@ def main() -> int:
     """0 if every schedule held, 1 if not."""
     arguments = _arguments()
     first, runs = arguments.seed, arguments.runs
-    print(f"seeds {first} to {first + runs - 1}", flush=True)
+    _say(f"seeds {first} to {first + runs - 1}")
     started = time.monotonic()
     done, failed, strikes = _run_all(range(first, first + runs), arguments.jobs)
     rate = done / (time.monotonic() - started)
-    print(f"{done} schedules, {rate:.0f}/s; what struck:\n{describe_strikes(strikes)}", flush=True)
+    _say(f"{done} schedules, {rate:.0f}/s; what struck:\n{describe_strikes(strikes)}")
     if failed is not None:
-        print(f"\n{describe_failure(failed)}")
+        _say(f"\n{describe_failure(failed)}")
         return 1
-    print("every invariant held in every schedule")
+    _say("every invariant held in every schedule")
     return 0
 
 
@@ -50,7 +50,7 @@ def _run_all(seeds: Sequence[int], jobs: int) -> tuple[int, int | None, Counter[
             return done, failed, strikes
         if time.monotonic() - shown > PROGRESS_SECONDS:
             shown = time.monotonic()
-            print(f"{done} of {len(seeds)}, {done / (shown - started):.0f}/s", flush=True)
+            _say(f"{done} of {len(seeds)}, {done / (shown - started):.0f}/s")
     return done, None, strikes
 
 
@@ -74,6 +74,10 @@ def _run_some(seeds: Sequence[int]) -> Chunk:
         if result.violation:
             return done, seed, strikes
     return len(seeds), None, strikes
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - a command's output
 
 
 def _arguments() -> argparse.Namespace:

@@ -66,14 +66,20 @@ class Durable:
         self._beat(request)
         self.deliver()
 
-    def forget(self, client: Any) -> None:
+    def forget(self, client: Any, inbox: str | None = None) -> None:
+        """A client's requests, or those of one of its inboxes, go nowhere any more."""
         for request in self._requests:
-            request.open = request.open and request.client is not client
+            is_meant = request.client is client and inbox in (None, request.inbox)
+            request.open = request.open and not is_meant
         self._requests = [request for request in self._requests if request.open]
 
     def delete(self) -> None:
         for request in self._requests:
             request.client.send(request.inbox, _status("409", "Consumer Deleted"))
+        self.vanish()
+
+    def vanish(self) -> None:
+        for request in self._requests:
             request.open = False
         self._requests.clear()
         self._pending.clear()
@@ -138,7 +144,7 @@ class Durable:
 
     # Verdicts
 
-    def acknowledge(self, sequence: int, delivered: int, verdict: bytes) -> None:
+    def acknowledge(self, sequence: int, verdict: bytes) -> None:
         pending = self._pending.get(sequence)
         if pending is None:
             return

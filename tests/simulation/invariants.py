@@ -1,7 +1,5 @@
-"""What must hold after every step, and what must hold in the end.
-
-The numbers are those of docs: credit, decision once, nothing lost, convergence.
-"""
+"""What must hold after every step (credit, one decision, order in the stream), and what must hold in the end:
+nothing lost, nothing twice, and everybody telling the same story."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -101,9 +99,9 @@ class Invariants:
             # Kafka was wiped under the bridge, which labels by the old id until it looks again (5 s).
             self._world.struck("record under the id of a topic that is gone")
             return
-        self._check_order(stored, source, log.partitions[source[1]])
+        self._check_order(source, log.partitions[source[1]])
 
-    def _check_order(self, stored: Stored, source: tuple[str, int, int], records: list[Any]) -> None:
+    def _check_order(self, source: tuple[str, int, int], records: list[Any]) -> None:
         """No record of Kafka twice or out of order, and none skipped unless its event is in the stream."""
         topic_id, partition, offset = source
         messages = self._system.nats.streams[EVENTS].messages

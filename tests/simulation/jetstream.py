@@ -20,6 +20,8 @@ Json = dict[str, Any]
 
 API = "$JS.API."
 ACKS = "$JS.ACK."
+UNSUBSCRIBE = "UNSUB"
+"""A word of the protocol rather than a subject; the reply names the inbox that wants no more messages."""
 TIME = "2026-01-01T00:00:00Z"
 STREAM_NOT_FOUND = {"code": 404, "err_code": 10059, "description": "stream not found"}
 CONSUMER_NOT_FOUND = {"code": 404, "err_code": 10014, "description": "consumer not found"}
@@ -30,6 +32,10 @@ INCOMPLETE_BATCH = {"code": 400, "err_code": 10176, "description": "batch publis
 
 Send = Callable[[str, Wire], None]
 """Towards one client: subject and message."""
+
+
+OnAppend = Callable[[str, Stored], None]
+"""Told of each stream and message just stored."""
 
 
 class Refused(Exception):
@@ -45,10 +51,10 @@ class Server:
     Args:
         duplicate_window: seconds that an event id is remembered, whatever the stream's configuration
             says: in a run of a minute, the real two minutes would hide every repeat from the handlers.
-        on_append: called with each stream and message just stored.
+        on_append: looks at each message that was stored.
     """
 
-    def __init__(self, world: World, duplicate_window: float, on_append: Callable[[str, Stored], None]) -> None:
+    def __init__(self, world: World, duplicate_window: float, on_append: OnAppend | None = None) -> None:
         self.world = world
         self.up = True
         self.streams: dict[str, Stream] = {}
@@ -88,12 +94,13 @@ class Server:
                 self.world.struck("tail of the stream lost")
 
     def delete_stream(self, name: str) -> None:
+        """Its consumers go with it, and those who pull from them are not told."""
         stream = self.streams.pop(name, None)
-        for durable in list(stream.durables) if stream else ():
-            self.delete_durable(name, durable, stream)
+        for durable in stream.durables.values() if stream else ():
+            durable.vanish()
 
-    def delete_durable(self, stream_name: str, name: str, stream: Stream | None = None) -> None:
-        stream = stream or self.streams.get(stream_name)
+    def delete_durable(self, stream_name: str, name: str) -> None:
+        stream = self.streams.get(stream_name)
         durable = stream.durables.pop(name, None) if stream else None
         if durable:
             self.world.note("nats", "deletes the consumer %s", name)
@@ -116,16 +123,20 @@ class Server:
         return [client for client in self._clients if client.process.startswith(process)]
 
     def disconnect(self, client: Any) -> None:
-        """The requests of a client that is gone are forgotten."""
         self._clients.pop(client, None)
+        self._forget_requests(client)
+
+    def _forget_requests(self, client: Any, inbox: str | None = None) -> None:
         for stream in self.streams.values():
             for durable in stream.durables.values():
-                durable.forget(client)
+                durable.forget(client, inbox)
 
     # What clients send
 
     def receive(self, client: Any, subject: str, reply: str, message: Wire) -> None:
-        if subject.startswith(ACKS):
+        if subject == UNSUBSCRIBE:
+            self._forget_requests(client, reply)
+        elif subject.startswith(ACKS):
             self._acknowledge(subject, message.data)
         elif subject.startswith(API + "CONSUMER.MSG.NEXT."):
             self._pull(client, subject, reply, json.loads(message.data))
@@ -170,17 +181,16 @@ class Server:
 
     def _consumer_call(self, verb: str, stream_name: str, name: str, request: Json) -> Json:
         stream = self._stream(stream_name)
-        if verb == "CREATE":
-            if name not in stream.durables:
-                self.world.note("nats", "creates the consumer %s, from the beginning", name)
-                stream.durables[name] = Durable(self.world, stream_name, stream, request["config"])
-            return stream.durables[name].info()
+        if verb == "CREATE" and name not in stream.durables:
+            self.world.note("nats", "creates the consumer %s", name)
+            stream.durables[name] = Durable(self.world, stream_name, stream, request["config"])
         if name not in stream.durables:
             raise Refused(CONSUMER_NOT_FOUND)
         if verb == "DELETE":
             self.delete_durable(stream_name, name)
             return {"success": True}
-        return stream.durables[name].info()
+        info: Json = stream.durables[name].info()
+        return info
 
     def _last_message(self, stream: str, subjects: str) -> Json:
         found = self._stream(stream).last(subjects)
@@ -244,7 +254,8 @@ class Server:
         headers = {key: value for key, value in message.headers.items() if key}
         stored = stream.append(subject, headers, message.data)
         self.world.note("nats", "stores %s %d: %s %s", name, stored.sequence, subject, headers.get(MESSAGE_ID))
-        self._on_append(name, stored)
+        if self._on_append:
+            self._on_append(name, stored)
         for durable in stream.durables.values():
             durable.deliver()
         return stored.sequence
@@ -260,11 +271,11 @@ class Server:
             durable.request(Request(client, inbox, ask["batch"], self.world.now + ask["expires"] / SECOND, beat))
 
     def _acknowledge(self, subject: str, verdict: bytes) -> None:
-        _, _, stream_name, name, _, sequence, delivered, *_ = subject.split(".")
+        _, _, stream_name, name, _, sequence, *_ = subject.split(".")
         stream = self.streams.get(stream_name)
         durable = stream.durables.get(name) if stream else None
         if durable:
-            durable.acknowledge(int(sequence), int(delivered), verdict)
+            durable.acknowledge(int(sequence), verdict)  # like the real one, whichever delivery it answers
 
 
 def _repeats(batch: list[Wire]) -> bool:

@@ -11,17 +11,18 @@ from tests.simulation.world import World
 
 Document = dict[str, Any]
 
+OnWrite = Callable[[str, Document | None, Document], None]
+"""Told of a collection's document, before (None if there was none) and after."""
+
 
 class Mongo:
     """The server.
 
     Args:
-        on_write: called with the collection, the document before (None if there was none) and after.
+        on_write: looks at each document that was changed.
     """
 
-    def __init__(
-        self, world: World, on_write: Callable[[str, Document | None, Document], None] = lambda name, old, new: None
-    ) -> None:
+    def __init__(self, world: World, on_write: OnWrite | None = None) -> None:
         self.world = world
         self.up = True
         self.customers: dict[int, Document] = {}
@@ -49,7 +50,8 @@ class Mongo:
         present = collection.get(document["_id"])
         if present is None or document["version"] > present["version"]:
             collection[document["_id"]] = document
-            self._on_write(name, present, document)
+            if self._on_write:
+                self._on_write(name, present, document)
 
     def check(self) -> None:
         if not self.up:

@@ -13,7 +13,7 @@ from nats.aio.msg import Msg
 from nats.js.client import JetStreamContext
 
 from messaging.connection import RECONNECT_SECONDS
-from tests.simulation.jetstream import Server
+from tests.simulation.jetstream import UNSUBSCRIBE, Server
 from tests.simulation.process import Life
 from tests.simulation.stream import Stored, Wire
 
@@ -43,6 +43,7 @@ class Subscription:
     async def unsubscribe(self) -> None:
         self._handling.cancel()
         self._client.subscriptions.pop(self._subject, None)
+        await self._client.publish(UNSUBSCRIBE, reply=self._subject)
 
 
 class Client:
@@ -131,11 +132,11 @@ class Client:
 
     def send(self, subject: str, message: Wire) -> None:
         """The server sends an answer or a status."""
-        self._at("in", self._arrive, self._connection, Msg(self, subject, "", message.data, message.headers))
+        self._at("in", self._arrive, self._connection, _message(self, subject, "", message))
 
     def deliver(self, inbox: str, stored: Stored, reply: str) -> None:
         """The server hands out a message."""
-        message = Msg(self, stored.subject, reply, stored.data, stored.headers)
+        message = _message(self, stored.subject, reply, stored)
         self._at("in", self._arrive, self._connection, message, inbox)
 
     def _arrive(self, connection: int, message: Msg, inbox: str | None = None) -> None:
@@ -166,7 +167,11 @@ class Client:
         return self.subscriptions[subject]
 
     async def request(
-        self, subject: str, payload: bytes = b"", timeout: float = 0.5, headers: dict[str, str] | None = None
+        self,
+        subject: str,
+        payload: bytes = b"",
+        timeout: float = 0.5,  # noqa: ASYNC109 - the library's signature
+        headers: dict[str, str] | None = None,
     ) -> Msg:
         inbox = self.new_inbox()
         answer: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
@@ -183,3 +188,7 @@ class Client:
     def jetstream(self) -> JetStreamContext:
         """The library's own, over this connection."""
         return JetStreamContext(self)  # type: ignore[arg-type]
+
+
+def _message(client: Any, subject: str, reply: str, content: Wire | Stored) -> Msg:
+    return Msg(client, subject, reply, content.data, content.headers)

@@ -14,6 +14,7 @@ CONSUMERS = ("customer", "order", "history")
 DATABASES = ("customer", "order")
 LONGEST_SECONDS = 3.0
 SLOWNESS = 30.0
+REDELIVERY_SECONDS = 0.02
 AFTER_SECONDS = (0.01, 0.05, 0.1, 1.0)
 """How long after an action a fault strikes: in its transaction, on its way, or when it is long done."""
 
@@ -98,7 +99,12 @@ async def _consumer_deleted(system: System, fault: Fault) -> None:
 
 
 async def _redelivery(system: System, fault: Fault) -> None:
+    """As if the ack wait were no longer than a transaction: what is in one instance's hands goes to the other, too."""
+    over = system.world.now + fault.lasts
     system.nats.expire_pending(fault.target)
+    while system.world.now < over:
+        await pass_time(REDELIVERY_SECONDS)
+        system.nats.expire_pending(fault.target)
 
 
 async def _connection_cut(system: System, fault: Fault) -> None:

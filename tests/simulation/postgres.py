@@ -37,6 +37,9 @@ LOCK_TIMEOUT_SECONDS = 10.0
 Key = tuple[str, Any]
 """A table's name and a primary key."""
 
+OnCommit = Callable[[Iterable[Key]], None]
+"""Told of the keys that a commit has just made visible."""
+
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
@@ -51,10 +54,10 @@ class Database:
     """One database; `tables` holds what is committed and visible.
 
     Args:
-        on_commit: called with the keys that a commit has just made visible.
+        on_commit: looks at each commit.
     """
 
-    def __init__(self, name: str, world: World, on_commit: Callable[[Iterable[Key]], None] = lambda keys: None) -> None:
+    def __init__(self, name: str, world: World, on_commit: OnCommit | None = None) -> None:
         self.name = name
         self.world = world
         self.up = True
@@ -131,7 +134,8 @@ class Database:
             return
         self.tables.update(transaction.writes)
         self._end(transaction)
-        self._on_commit(transaction.writes)
+        if self._on_commit:
+            self._on_commit(transaction.writes)
 
     def roll_back(self, transaction: "Transaction") -> None:
         """What the server does when it is told to, or when the client is gone; a durable one is committed."""

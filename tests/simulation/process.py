@@ -84,7 +84,7 @@ async def together(life: Life, *works: Coroutine[Any, Any, None]) -> None:
 
 
 def task_factory(
-    loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any], context: contextvars.Context | None = None
+    loop: asyncio.AbstractEventLoop, work: Any, context: contextvars.Context | None = None
 ) -> asyncio.Task[Any]:
     """Notes whose task it is. (asyncio's own registry is a set, whose order differs from run to run.)"""
     task = asyncio.Task(work, loop=loop, context=context)

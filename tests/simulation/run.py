@@ -1,10 +1,17 @@
-"""One run: a plan from beginning to end, or to the first invariant that does not hold."""
+"""One run: a plan from beginning to end, or to the first invariant that does not hold.
+
+Real: handlers, domain, projection, deadline, messaging.{subscriber,consumer,pull,streams,dead_letters},
+and the bridge but for its Kafka client. Simulated: what they talk to (postgres.py with repositories.py,
+debezium.py, kafka.py, jetstream.py with nats_client.py, mongo.py), the clock, and the processes.
+tests/behaviour holds the simulated parts to what the real ones do.
+"""
 
 import asyncio
 import logging
 import random
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from tests.simulation import nemesis, workload
 from tests.simulation.clock import VirtualLoop, pass_time
@@ -61,7 +68,8 @@ async def _run(plan: Plan, traced: bool) -> Result:
     system = System(plan, world)
     with _Log(world), system.reachable():
         story = loop.create_task(_story(system))
-        await asyncio.wait([story, world.violated], return_when=asyncio.FIRST_COMPLETED)
+        either: list[asyncio.Future[Any]] = [story, world.violated]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         violation = _violation(story, world)
         seconds = loop.time()
         await _end(system, story)
@@ -105,6 +113,7 @@ def _violation(story: "asyncio.Task[None]", world: World) -> str | None:
 
 
 async def _end(system: System, story: "asyncio.Task[None]") -> None:
+    system.world.traced = False
     for process in system.processes:
         process.kill()
     rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]

@@ -36,23 +36,25 @@ LOST_ANSWER_ODDS = 0.05
 
 
 def draw(rng: random.Random, seconds: float) -> tuple[Action, ...]:
-    """Some customers, orders for them and for strangers, and cancellations early and late, some twice."""
+    """Some customers, orders for them and for strangers, and cancellations early and late, some twice.
+
+    Spread over the time, or in a few bursts, where one batch holds many orders.
+    """
     customers = rng.randint(1, 3)
+    strangers = rng.choice((0.1, 0.1, 0.7))
+    moments = [round(rng.uniform(0, seconds), 3) for _ in range(rng.choice((1, 3, 100)))]
     actions: list[Action] = [
-        CreateCustomer(_time(rng, seconds / 2) if number > 1 else 0.0, number, rng.choice(LIMITS))
+        CreateCustomer(rng.choice(moments) if number > 1 else 0.0, number, rng.choice(LIMITS))
         for number in range(1, customers + 1)
     ]
     for number in range(1, rng.randint(2, 12) + 1):
-        customer = rng.randint(1, customers) if rng.random() < 0.9 else STRANGER + number
-        placed = PlaceOrder(_time(rng, seconds), number, customer, rng.choice(TOTALS) + number)
+        customer = STRANGER + number if rng.random() < strangers else rng.randint(1, customers)
+        placed = PlaceOrder(rng.choice(moments), number, customer, rng.choice(TOTALS) + number)
         actions.append(placed)
         while rng.random() < 0.3:
-            actions.append(CancelOrder(placed.at + rng.choice((0.0, 0.02, 0.1, 1.0)) * rng.random(), number))
+            soon = round(rng.choice((0.0, 0.02, 0.1, 1.0)) * rng.random(), 4)
+            actions.append(CancelOrder(placed.at + soon, number))
     return tuple(actions)
-
-
-def _time(rng: random.Random, seconds: float) -> float:
-    return round(rng.uniform(0, seconds), 3)
 
 
 @dataclass
@@ -109,8 +111,8 @@ class Clients:
     async def _place_order(self, action: PlaceOrder) -> None:
         # Identities are given in order: the number is a good guess for a customer still to come.
         customer_id = self.ledger.customers.get(action.customer, action.customer)
-        total = PositiveMoney.of(action.total)
-        request = CreateOrderRequest.model_construct(customer_id=customer_id, order_total=total)
+        total = PositiveMoney.model_construct(cents=action.total)
+        request = CreateOrderRequest(customer_id=customer_id, order_total=total)
         key = f"order-{action.number}"
 
         async def call(life: Life) -> int:
@@ -147,8 +149,9 @@ class Clients:
                 task = life.run(call(life))
                 await asyncio.wait([task])
                 if self._is_answered(task):
-                    self.world.note("client", "%s is answered: %s", what, task.result())
-                    return task.result()
+                    answer: T = task.result()
+                    self.world.note("client", "%s is answered: %s", what, answer)
+                    return answer
                 self.world.struck("request repeated")
                 self.world.note("client", "%s has got no answer", what)
             await pass_time(RETRY_SECONDS)
