@@ -4,6 +4,7 @@
 #   NAME=main             which stack: each name has its own folder (.stack/NAME), ports and data
 #   COMPONENT=order       logs, restart: which component
 #   FOLLOW=1              logs: show what is added, until Ctrl-C
+#   SEED=1                simulate, chaos: which random choices
 #   ORDER_PORT, CUSTOMER_PORT, HISTORY_PORT   the services' ports (8081, 8082, 8083)
 
 NAME ?= main
@@ -12,11 +13,12 @@ FOLLOW ?=
 MINUTES ?= 15
 RATE ?= 100
 SEED ?=
+RUNS ?= 1000
 PYTHON := .venv/bin/python
 INFRA := sh infra/python.sh -m infra --name $(NAME)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs restart resend reset dev test lint format lock clean chaos
+.PHONY: help up down status logs restart resend reset dev test lint format lock clean chaos simulate
 
 help:  ## this text
 	@sed -n 's/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
@@ -51,6 +53,9 @@ test: lint  ## all checks and all tests, with a stack of their own
 
 chaos: dev  ## kills, pauses and restarts under load, for MINUTES=15 at RATE=100 orders a second; writes build/chaos.*
 	@$(PYTHON) -m tests.chaos --minutes $(MINUTES) --rate $(RATE) $(if $(SEED),--seed $(SEED))
+
+simulate: dev  ## random schedules and crashes on a virtual clock: RUNS=1000 of them, from SEED on
+	@$(PYTHON) -m tests.simulation --seed $(or $(SEED),1) --runs $(RUNS)
 
 lint: dev  ## style, types and the direction of imports
 	@.venv/bin/ruff check .

@@ -11,7 +11,7 @@ import argparse
 import asyncio
 import logging
 
-from infra.provision import connectors, kafka, keeper, mongo, postgres, probe
+from infra.provision import connectors, kafka, keeper, lost_events, mongo, postgres, probe
 from infra.provision.settings import Settings
 
 
@@ -22,6 +22,7 @@ async def once(settings: Settings) -> None:
     changes += mongo.reconcile(settings)
     changes += kafka.reconcile(settings)
     changes += connectors.reconcile(settings)
+    changes += await lost_events.resend(settings)
     print("\n".join(changes) or "all is as declared")
 
 

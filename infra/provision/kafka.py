@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -35,14 +36,28 @@ def declared_topics(file: Path = TOPICS_FILE) -> list[Topic]:
 EVENTS_PREFIX = "events."
 
 
-def lost_events(changes: list[str]) -> bool:
-    """Whether an event topic had to be made: whatever it once held is gone."""
-    return any(change.startswith(f"topic {EVENTS_PREFIX}") for change in changes)
+def event_topic_ids(settings: Settings) -> dict[str, str]:
+    """Kafka's own ids of the topics that hold events; a topic that is made anew gets another one."""
+    names = [topic.name for topic in declared_topics() if topic.name.startswith(EVENTS_PREFIX)]
+    admin = _admin(settings)  # a name for it: the answers never come from a client that was collected
+    described = admin.describe_topics(TopicCollection(names), request_timeout=TIMEOUT_SECONDS)
+    return {name: str(answer.result(timeout=TIMEOUT_SECONDS).topic_id) for name, answer in described.items()}
 
 
 def reconcile(settings: Settings) -> list[str]:
     """Make Kafka's topics equal the declared ones; answers what was changed. Nothing is ever deleted."""
-    admin = AdminClient(
+    admin = _admin(settings)
+    existing = {
+        name: len(topic.partitions) for name, topic in admin.list_topics(timeout=TIMEOUT_SECONDS).topics.items()
+    }
+    topics = declared_topics()
+    changes = _create(admin, [topic for topic in topics if topic.name not in existing])
+    present = [topic for topic in topics if topic.name in existing]
+    return changes + _add_partitions(admin, present, existing) + _restore_options(admin, present)
+
+
+def _admin(settings: Settings) -> AdminClient:
+    return AdminClient(
         {
             "bootstrap.servers": settings.kafka_bootstrap_servers,
             "security.protocol": "SASL_PLAINTEXT",
@@ -55,13 +70,6 @@ def reconcile(settings: Settings) -> list[str]:
             "log_level": 2,
         }
     )
-    existing = {
-        name: len(topic.partitions) for name, topic in admin.list_topics(timeout=TIMEOUT_SECONDS).topics.items()
-    }
-    topics = declared_topics()
-    changes = _create(admin, [topic for topic in topics if topic.name not in existing])
-    present = [topic for topic in topics if topic.name in existing]
-    return changes + _add_partitions(admin, present, existing) + _restore_options(admin, present)
 
 
 def _create(admin: AdminClient, topics: list[Topic]) -> list[str]:
@@ -69,7 +77,12 @@ def _create(admin: AdminClient, topics: list[Topic]) -> list[str]:
         return []
     new = [NewTopic(topic.name, topic.partitions, replication_factor=1, config=topic.config) for topic in topics]
     for created in admin.create_topics(new, operation_timeout=TIMEOUT_SECONDS).values():
-        created.result(timeout=TIMEOUT_SECONDS)
+        try:
+            created.result(timeout=TIMEOUT_SECONDS)
+        except KafkaException as error:
+            # An earlier attempt whose answer was lost, or another one at the same time.
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
     return [f"topic {topic.name}" for topic in topics]
 
 

@@ -16,7 +16,7 @@ import httpx
 from confluent_kafka import KafkaException
 from pymongo.errors import PyMongoError
 
-from infra.provision import connectors, kafka, mongo, postgres
+from infra.provision import connectors, kafka, lost_events, mongo, postgres
 from infra.provision.settings import Settings
 
 logger = logging.getLogger("keeper")
@@ -59,37 +59,16 @@ class Task:
         return True
 
 
-class Topics:
-    """The topics, and what follows from having had to make them: it is not done before it has succeeded."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._must_resend = False
-
-    async def reconcile(self) -> list[str]:
-        changes = await asyncio.to_thread(kafka.reconcile, self._settings)
-        self._must_resend = self._must_resend or kafka.lost_events(changes)
-        return changes
-
-    async def resend(self) -> list[str]:
-        if not self._must_resend:
-            return []
-        changes = await asyncio.to_thread(connectors.resend, self._settings)
-        self._must_resend = False
-        return changes
-
-
 async def keep(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
-    topics = Topics(settings)
     tasks = [
         Task("postgres", lambda: postgres.reconcile(settings)),
         Task("slots", lambda: postgres.drop_lost_slots(settings)),
         # MongoDB writes three lines to its log for each client that comes.
         Task("mongo", lambda: asyncio.to_thread(mongo.reconcile, settings), every=3),
-        Task("topics", topics.reconcile),
+        Task("topics", lambda: asyncio.to_thread(kafka.reconcile, settings)),
         Task("connectors", lambda: asyncio.to_thread(connectors.reconcile, settings)),
-        Task("lost events", topics.resend),
+        Task("lost events", lambda: lost_events.resend(settings)),
     ]
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,15 +1,12 @@
-"""The keeper complains once, says when it is over, and has the outboxes sent again after the event topics were lost."""
+"""The keeper complains once, says when it is over, and knows when the outboxes have to be sent again."""
 
 import logging
 from collections.abc import Iterator
 
 import pytest
 
-from infra.provision import connectors, kafka
-from infra.provision.keeper import Task, Topics
-from infra.provision.settings import Settings
-
-SETTINGS = Settings.read(dict.fromkeys(map(str.upper, Settings.__dataclass_fields__), "unused"))
+from infra.provision.keeper import Task
+from infra.provision.lost_events import must_resend
 
 
 @pytest.fixture
@@ -57,40 +54,14 @@ async def test_a_fault_of_the_keeper_itself_is_not_swallowed() -> None:
         await Task("topics", reconcile).run()
 
 
-@pytest.fixture
-def resent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What resend() answers; it fails while this is empty."""
-    answer: list[str] = []
-
-    def resend(_settings: Settings) -> list[str]:
-        if not answer:
-            raise OSError("Connect is away")
-        return answer
-
-    monkeypatch.setattr(connectors, "resend", resend)
-    return answer
+def test_the_outboxes_are_sent_again_into_topics_that_were_made_anew_or_are_gone() -> None:
+    noted = {"events.customer": "a", "events.order": "b"}
+    assert must_resend(noted, {"events.customer": "a", "events.order": "c"})
+    assert must_resend(noted, {"events.customer": "a"})
 
 
-async def test_the_outboxes_are_sent_again_after_an_event_topic_was_made_and_tried_until_it_succeeds(
-    monkeypatch: pytest.MonkeyPatch, resent: list[str]
-) -> None:
-    topics = Topics(SETTINGS)
-    monkeypatch.setattr(kafka, "reconcile", lambda _: ["topic events.order"])
-    await topics.reconcile()
-    monkeypatch.setattr(kafka, "reconcile", lambda _: [])
-    await topics.reconcile()
-    with pytest.raises(OSError, match="away"):
-        await topics.resend()
-    resent.append("customer-outbox sends its outbox again")
-    assert await topics.resend() == resent
-    assert await topics.resend() == []
-
-
-async def test_nothing_is_sent_again_for_a_topic_without_events(
-    monkeypatch: pytest.MonkeyPatch, resent: list[str]
-) -> None:
-    topics = Topics(SETTINGS)
-    monkeypatch.setattr(kafka, "reconcile", lambda _: ["topic connect.status", "retention.ms of events.order"])
-    await topics.reconcile()
-    assert await topics.resend() == []
-    assert resent == []
+def test_nothing_is_sent_again_into_the_same_topics_or_beside_new_ones() -> None:
+    noted = {"events.customer": "a"}
+    assert not must_resend(noted, noted)
+    assert not must_resend(noted, {"events.customer": "a", "events.order": "b"})
+    assert not must_resend({}, {"events.order": "b"})
