@@ -18,7 +18,7 @@ PYTHON := .venv/bin/python
 INFRA := sh infra/python.sh -m infra --name $(NAME)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs restart resend reset dev test lint format lock clean chaos simulate
+.PHONY: help up down status logs restart resend reset dev test lint format lock clean chaos simulate mutants
 
 help:  ## this text
 	@sed -n 's/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
@@ -56,6 +56,9 @@ chaos: dev  ## kills, pauses and restarts under load, for MINUTES=15 at RATE=100
 
 simulate: dev  ## random schedules and crashes on a virtual clock: RUNS=1000 of them, from SEED on
 	@$(PYTHON) -m tests.simulation --seed $(or $(SEED),1) --runs $(RUNS)
+
+mutants: dev  ## plants bugs one at a time and shows which test catches each
+	@$(PYTHON) -m tests.mutants
 
 lint: dev  ## style, types and the direction of imports
 	@.venv/bin/ruff check .

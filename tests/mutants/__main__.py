@@ -1,0 +1,85 @@
+"""python -m tests.mutants: plants one bug at a time in a copy of the code, and shows which test catches it."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.mutants.catalogue import MUTANTS, Mutant
+
+ROOT = Path(__file__).parents[2]
+COPIED = ("contracts", "messaging", "web", "services", "operations", "infra", "tests", "pyproject.toml")
+
+SUITES = {
+    "unit": ["-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "tests/unit", "tests/contract"],
+    "simulation": ["-m", "tests.simulation", "--seed", "1", "--runs", "300", "--jobs", "2"],
+    "long simulation": ["-m", "tests.simulation", "--seed", "301", "--runs", "4000", "--jobs", "2"],
+}
+"""From the quick ones to the slow ones; the first that fails has caught the bug."""
+
+FAILED_TEST = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+VIOLATED = re.compile(r"^(?:seed|.*violat|.*Violat).*$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Catch:
+    """Who caught a bug, and how."""
+
+    suite: str
+    test: str
+    seconds: float
+
+
+def plant(mutant: Mutant, folder: Path) -> None:
+    """Changes the copy; raises if the code is not (any more) what the catalogue says."""
+    file = folder / mutant.file
+    text = file.read_text()
+    if text.count(mutant.old) != 1:
+        raise SystemExit(f"{mutant.name}: {mutant.file} has its text {text.count(mutant.old)} times, not once")
+    file.write_text(text.replace(mutant.old, mutant.new))
+
+
+def hunt(mutant: Mutant) -> Catch | None:
+    """The first suite that fails on a copy with the bug; None if it survives them all."""
+    with tempfile.TemporaryDirectory(prefix="mutant-") as name:
+        folder = Path(name)
+        for part in COPIED:
+            source = ROOT / part
+            if source.is_dir():
+                shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy2(source, folder / part)
+        plant(mutant, folder)
+        for suite, arguments in SUITES.items():
+            began = time.monotonic()
+            run = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+            if run.returncode:
+                return Catch(suite, _first_failure(run.stdout + run.stderr), time.monotonic() - began)
+    return None
+
+
+def _first_failure(output: str) -> str:
+    found = FAILED_TEST.search(output) or VIOLATED.search(output)
+    lines = output.strip().splitlines()
+    return found[found.lastindex or 0] if found else (lines[-1] if lines else "no output")
+
+
+def main() -> int:
+    survivors = 0
+    wanted = [mutant for mutant in MUTANTS if not sys.argv[1:] or any(word in mutant.name for word in sys.argv[1:])]
+    for number, mutant in enumerate(wanted, 1):
+        catch = hunt(mutant)
+        survivors += catch is None
+        told = f"{catch.suite}, {catch.seconds:.0f} s: {catch.test}" if catch else "SURVIVED"
+        sys.stdout.write(f"{number:2}/{len(wanted)}  {mutant.name:48}  {told}\n")
+        sys.stdout.flush()
+    sys.stdout.write(f"{len(wanted) - survivors} of {len(wanted)} planted bugs were caught\n")
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

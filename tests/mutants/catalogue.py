@@ -1,0 +1,211 @@
+"""Realistic bugs, each a small change of the code, of the kind that a reviewer overlooks."""
+
+from dataclasses import dataclass
+
+CUSTOMER = "services/customer/domain.py"
+CUSTOMER_HANDLERS = "services/customer/handlers.py"
+ORDER = "services/order/domain.py"
+ORDER_HANDLERS = "services/order/handlers.py"
+PROJECTION = "services/history/projection.py"
+CONSUMER = "messaging/consumer.py"
+PULL = "messaging/pull.py"
+STREAMS = "messaging/streams.py"
+DEAD_LETTERS = "messaging/dead_letters.py"
+BRIDGE = "services/bridge/event_stream.py"
+JETSTREAM = "services/bridge/jetstream.py"
+RELAY = "services/bridge/relay.py"
+TRANSLATE = "services/bridge/translate.py"
+MONEY = "contracts/money.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One planted bug: `old`, which stands exactly once in `file`, becomes `new`."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+
+
+MUTANTS = [
+    Mutant(
+        "an order leaves any state",
+        ORDER,
+        "    if not order.is_pending:\n        return None",
+        "    if False:\n        return None",
+    ),
+    Mutant("a rejected order can be cancelled", ORDER, "if order.state is OrderState.REJECTED:", "if False:"),
+    Mutant(
+        "a cancellation is told again", ORDER, "    if order.state is OrderState.CANCELLED:\n        return None\n", ""
+    ),
+    Mutant("a transition keeps the version", ORDER, "version=order.version + 1", "version=order.version"),
+    Mutant(
+        "too little credit approves",
+        ORDER,
+        "return _reject(order, RejectionReason.INSUFFICIENT_CREDIT)",
+        "return _change(order, OrderState.APPROVED)",
+    ),
+    Mutant("the deadline strikes settled orders", ORDER, "if order.is_pending else None", "if True else None"),
+    Mutant("no credit check", CUSTOMER, "if total > customer.available:", "if total > customer.credit_limit:"),
+    Mutant("an exact fit is refused", CUSTOMER, "if total > customer.available:", "if total >= customer.available:"),
+    Mutant(
+        "a decision is made again",
+        CUSTOMER,
+        "    if reservation is not None:\n        return NOTHING",
+        "    if False:\n        return NOTHING",
+    ),
+    Mutant(
+        "no tombstone",
+        CUSTOMER,
+        "return Outcome(reservation=_decision(order, ReservationState.CANCELLED))",
+        "return NOTHING",
+    ),
+    Mutant(
+        "credit is released twice",
+        CUSTOMER,
+        "if reservation.state is not ReservationState.RESERVED:",
+        "if reservation.state is ReservationState.CANCELLED:",
+    ),
+    Mutant(
+        "credit is not released",
+        CUSTOMER,
+        "reserved=customer.reserved - reservation.amount",
+        "reserved=customer.reserved",
+    ),
+    Mutant(
+        "rejected orders keep their credit",
+        CUSTOMER,
+        "case OrderCancelled() | OrderRejected():",
+        "case OrderRejected():\n            return NOTHING\n        case OrderCancelled():",
+    ),
+    Mutant(
+        "an unknown customer is not told",
+        CUSTOMER,
+        "_decision(order, ReservationState.UNKNOWN_CUSTOMER), failed)",
+        "_decision(order, ReservationState.UNKNOWN_CUSTOMER))",
+    ),
+    Mutant(
+        "a batch decides on stale states",
+        CUSTOMER_HANDLERS,
+        "            self.customers[outcome.customer.id] = outcome.customer\n",
+        "",
+    ),
+    Mutant(
+        "reservations are read before the lock",
+        CUSTOMER_HANDLERS,
+        "    customers = await transaction.lock_customers({event.customer_id for event in events})\n    reservations = await transaction.find_reservations({event.order_id for event in events})\n",
+        "    reservations = await transaction.find_reservations({event.order_id for event in events})\n    customers = await transaction.lock_customers({event.customer_id for event in events})\n",
+    ),
+    Mutant("a decision's event is not sent", CUSTOMER_HANDLERS, "    await transaction.append(ledger.rows)\n", ""),
+    Mutant(
+        "the idempotency key is not kept",
+        ORDER_HANDLERS,
+        "            await transaction.keep(idempotency_key, order.id)",
+        "            pass",
+    ),
+    Mutant(
+        "an unseen order is dropped",
+        ORDER_HANDLERS,
+        "        _require_visible(orders, batch)\n",
+        "        batch = [pair for pair in batch if pair[0].order_id in orders]\n",
+    ),
+    Mutant(
+        "a cancellation is not told",
+        ORDER_HANDLERS,
+        "        await transaction.append([_row(event, traceparent)])\n    waiting",
+        "    waiting",
+    ),
+    Mutant(
+        "the projection takes the last, not the newest",
+        PROJECTION,
+        "if seen is None or event.version > seen.version:",
+        "if True:",
+    ),
+    Mutant(
+        "the ack comes before the commit",
+        CONSUMER,
+        "    async def _apply(self, items: Sequence[Item]) -> None:\n",
+        "    async def _apply(self, items: Sequence[Item]) -> None:\n        for delivery, _ in items:\n            await delivery.ack()\n",
+    ),
+    Mutant("dead letter before the retry", CONSUMER, "attempts: int = 5", "attempts: int = 1"),
+    Mutant(
+        "an unseen row gets no more patience",
+        CONSUMER,
+        "if isinstance(error, NotYetVisible) else self.attempts",
+        "if False else 1",
+    ),
+    Mutant(
+        "a failing message is acked",
+        CONSUMER,
+        "        await delivery.nak(self._policy.delay(failures))",
+        "        await delivery.ack()",
+    ),
+    Mutant(
+        "a batch's failure condemns all of it",
+        CONSUMER,
+        "            if len(items) == 1:\n                await self._judge(items[0][0], error)",
+        "            if True:\n                for item in items:\n                    await self._bury(item[0], error)",
+    ),
+    Mutant(
+        "transient faults count",
+        CONSUMER,
+        "until_possible(self._transient, self._note_fault)",
+        "until_possible((), self._note_fault)",
+    ),
+    Mutant(
+        "a dead letter is acked unsaved",
+        CONSUMER,
+        "                await self._dead_letters.bury(delivery, error)",
+        "                pass",
+    ),
+    Mutant("a dead letter carries the fence", DEAD_LETTERS, "if not name.startswith(FOR_THE_SERVER)}", "}"),
+    Mutant("a consumer starts at new messages", STREAMS, '"deliver_policy": "all"', '"deliver_policy": "new"'),
+    Mutant(
+        "a wiped view keeps the old position",
+        STREAMS,
+        'if info["config"].get("metadata", {}).get(STORE, "") != consumer.store:',
+        "if False:",
+    ),
+    Mutant("the position is off by one", BRIDGE, "int(headers[KAFKA_OFFSET]) + 1", "int(headers[KAFKA_OFFSET]) + 2"),
+    Mutant("the topic's id is ignored", BRIDGE, "if headers.get(KAFKA_TOPIC_ID) == topic.id:", "if headers:"),
+    Mutant(
+        "a lost tail goes unnoticed", BRIDGE, "        if last_sequence != self._last_sequence:", "        if False:"
+    ),
+    Mutant(
+        "a refused batch is taken for stored",
+        BRIDGE,
+        "            return False\n        return True",
+        "            return True\n        return True",
+    ),
+    Mutant("a batch is not atomic", BRIDGE, "if len(batch) == 1 or not await self._append_whole(batch):", "if True:"),
+    Mutant("no fence on a batch", JETSTREAM, "        numbered[0][1][EXPECTED_LAST_SEQUENCE] = str(expected)\n", ""),
+    Mutant(
+        "no fence on a message",
+        JETSTREAM,
+        "message.headers | {EXPECTED_LAST_SEQUENCE: str(expected)})",
+        "dict(message.headers))",
+    ),
+    Mutant(
+        "consumers beyond the end are kept",
+        JETSTREAM,
+        "            await delete_consumer(self.client, EVENTS, name)\n",
+        "",
+    ),
+    Mutant(
+        "a failed publish is skipped",
+        RELAY,
+        "                await self._stream.append([translate(record) for record in records])",
+        "                try:\n                    await self._stream.append([translate(record) for record in records])\n                except FAULTS:\n                    await self._stream.open()",
+    ),
+    Mutant(
+        "new topics go unnoticed", RELAY, "if await self._records.describe(self._topic_names) != topics:", "if False:"
+    ),
+    Mutant(
+        "an unreadable record is left without a position",
+        TRANSLATE,
+        "    headers[KAFKA_OFFSET] = str(record.offset)\n",
+        "    if token != UNREADABLE:\n        headers[KAFKA_OFFSET] = str(record.offset)\n",
+    ),
+    Mutant("a third decimal is cut off", MONEY, "if len(digits) <= surplus or any(digits[-surplus:]):", "if False:"),
+]
