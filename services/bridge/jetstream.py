@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 from uuid import uuid4
@@ -38,15 +37,17 @@ class RepeatInBatch(Exception):
     """The server remembers one of the batch's event ids; nothing of the batch was stored."""
 
 
-@dataclass(frozen=True, slots=True)
 class EventsWriter:
     """The stream EVENTS as the bridge needs it.
 
     All publishing raises Fenced, with nothing stored, when the stream does not end with the expected
-    sequence, and nats.errors.Error when it is not known whether something was stored.
+    sequence or the connection is not the one that `open` looked through, and nats.errors.Error when it
+    is not known whether something was stored.
     """
 
-    client: Client
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._connection = client.stats["reconnects"]
 
     async def open(self) -> int:
         """Creates or reconciles the streams and returns the last sequence of EVENTS.
@@ -56,12 +57,13 @@ class EventsWriter:
         Raises:
             ConnectionGone: the connection is closed for good.
         """
-        if self.client.is_closed:
+        if self._client.is_closed:
             raise ConnectionGone("the connection to NATS is closed")
-        await ensure_stream(self.client, DEAD_LETTERS)
+        self._connection = self._client.stats["reconnects"]
+        await ensure_stream(self._client, DEAD_LETTERS)
         while True:
             last_sequence = await self.last_sequence()
-            overtaken = await consumers_beyond(self.client, EVENTS, last_sequence)
+            overtaken = await consumers_beyond(self._client, EVENTS, last_sequence)
             # More messages by now: another bridge stored them between the two questions.
             if not overtaken or await self.last_sequence() == last_sequence:
                 break
@@ -69,23 +71,24 @@ class EventsWriter:
             # Before the first append: a refilled stream would soon reach the consumer's position,
             # and what comes to stand below it would never be delivered.
             log.warning("the stream lost messages that %s was handed: it starts from the beginning", name)
-            await delete_consumer(self.client, EVENTS, name)
+            await delete_consumer(self._client, EVENTS, name)
         return last_sequence
 
     async def last_sequence(self) -> int:
         """Where EVENTS ends now."""
-        return int((await ensure_stream(self.client, EVENTS))["last_seq"])
+        return int((await ensure_stream(self._client, EVENTS))["last_seq"])
 
     async def last_message(self, subjects: str) -> tuple[int, Mapping[str, str]] | None:
         """Sequence and headers of the last message on the subjects (a wildcard); None if there is none."""
         try:
-            message = await self.client.jetstream().get_last_msg(EVENTS, subjects)
+            message = await self._client.jetstream().get_last_msg(EVENTS, subjects)
         except NotFoundError:
             return None
         return int(message.seq or 0), message.headers or {}
 
     async def publish(self, message: Message, expected: int) -> int:
         """Stores one message and returns the stream's last sequence, unchanged if it is a repeat."""
+        self._require_same_connection()
         ack = await self._request(message, message.headers | {EXPECTED_LAST_SEQUENCE: str(expected)})
         return expected if ack.get("duplicate") else int(ack["seq"])
 
@@ -95,6 +98,7 @@ class EventsWriter:
         Raises:
             RepeatInBatch: the server remembers one of the event ids.
         """
+        self._require_same_connection()
         batch_id = uuid4().hex
         numbered = [
             (message, message.headers | {BATCH_ID: batch_id, BATCH_SEQUENCE: str(number)})
@@ -102,12 +106,18 @@ class EventsWriter:
         ]
         numbered[0][1][EXPECTED_LAST_SEQUENCE] = str(expected)
         for message, headers in numbered[:-1]:
-            await self.client.publish(message.subject, message.payload, headers=headers)
+            await self._client.publish(message.subject, message.payload, headers=headers)
         message, headers = numbered[-1]
         return int((await self._request(message, headers | {BATCH_COMMIT: "1"}))["seq"])
 
+    def _require_same_connection(self) -> None:
+        # Behind a new connection is a server that may have lost its tail. For a bridge that has been idle since
+        # before that tail, the end still fits, but the consumers beyond it have to go before the first append.
+        if not self._client.is_connected or self._client.stats["reconnects"] != self._connection:
+            raise Fenced("the connection was replaced: the stream has to be looked at again")
+
     async def _request(self, message: Message, headers: dict[str, str]) -> dict[str, Any]:
-        reply = await self.client.request(message.subject, message.payload, timeout=PUBLISH_SECONDS, headers=headers)
+        reply = await self._client.request(message.subject, message.payload, timeout=PUBLISH_SECONDS, headers=headers)
         answer: dict[str, Any] = json.loads(reply.data)
         error = answer.get("error")
         if not error:

@@ -189,7 +189,7 @@ MUTANTS = [
     Mutant(
         "consumers beyond the end are kept",
         JETSTREAM,
-        "            await delete_consumer(self.client, EVENTS, name)\n",
+        "            await delete_consumer(self._client, EVENTS, name)\n",
         "",
     ),
     Mutant(
