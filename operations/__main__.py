@@ -1,12 +1,12 @@
 """./saga: the operator's commands."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Sized
 
 import click
 
-from infra.native import Stack
 from infra.provision.settings import Settings
 from messaging.connection import connect
 from operations.audit import Finding, audit
@@ -20,11 +20,20 @@ LOOK_AGAIN_SECONDS = 2.0
 
 
 @click.group()
-@click.option("--name", default="main", show_default=True, help="The stack (a stack of local processes).")
+@click.option("--name", default="main", show_default=True, help="Which stack of local processes.")
 @click.pass_context
 def saga(context: click.Context, name: str) -> None:
     """Looks into the running system, and mends what has to be mended by hand."""
-    context.obj = Settings.read(Stack.load(name).environment("keeper"))
+    context.obj = _settings(name)
+
+
+def _settings(name: str) -> Settings:
+    """The environment's own settings, as in the keeper's container, or those of a stack of local processes."""
+    if "POSTGRES_URL" in os.environ:
+        return Settings.read()
+    from infra.native import Stack  # noqa: PLC0415 - needs packages that the container has not got
+
+    return Settings.read(Stack.load(name).environment("keeper"))
 
 
 @saga.command("audit")
