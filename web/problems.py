@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 1
 
+TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
+"""As RFC 9110 calls them; Python's own names for them changed with 3.13."""
+
 
 class Problem(Exception):
     """An answer other than 2xx, as the client sees it.
@@ -76,7 +79,7 @@ def problem_response(problem: Problem) -> Response:
     """The problem as an HTTP answer."""
     body = {
         "type": "about:blank",
-        "title": HTTPStatus(problem.status).phrase,
+        "title": TITLES.get(problem.status, HTTPStatus(problem.status).phrase),
         "status": int(problem.status),
         "detail": problem.detail,
         **problem.extensions,

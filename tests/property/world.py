@@ -10,6 +10,7 @@ from hypothesis import note
 
 from contracts.money import Money, PositiveMoney
 from messaging.envelope import Envelope
+from operations.audit import DECISIONS_THAT_FIT
 from services.customer.handlers import create_customer, handle_order_events
 from services.customer.repository import Repository as CustomerRepository
 from services.customer.requests import CreateCustomer
@@ -34,16 +35,6 @@ SELECT id, reserved_cents, coalesce(
 """
 ORDERS = "SELECT id, customer_id, total_cents, state, rejection_reason, version FROM orders"
 DECISIONS = "SELECT order_id, state FROM credit_reservations"
-
-DECISIONS_THAT_FIT = {
-    ("APPROVED", None): {"RESERVED"},
-    ("REJECTED", "INSUFFICIENT_CREDIT"): {"LIMIT_EXCEEDED"},
-    ("REJECTED", "UNKNOWN_CUSTOMER"): {"UNKNOWN_CUSTOMER"},
-    # Given up before or after the decision, which nobody waits for any more.
-    ("REJECTED", "TIMED_OUT"): {"RELEASED", "LIMIT_EXCEEDED", "UNKNOWN_CUSTOMER", "CANCELLED"},
-    # Cancelled before or after the decision, whatever that was.
-    ("CANCELLED", None): {"RELEASED", "LIMIT_EXCEEDED", "UNKNOWN_CUSTOMER", "CANCELLED"},
-}
 
 
 @dataclass
@@ -159,7 +150,7 @@ class World:
         decisions = {row["order_id"]: row["state"] for row in await self.customers.fetch(DECISIONS)}
         assert decisions.keys() == orders.keys()
         for order in orders.values():
-            fitting = DECISIONS_THAT_FIT.get((order["state"], order["rejection_reason"]), set())
+            fitting = DECISIONS_THAT_FIT.get((order["state"], order["rejection_reason"]), frozenset())
             assert decisions[order["id"]] in fitting, (order, decisions[order["id"]])
 
     async def _assert_credit_adds_up(self, orders: dict[int, dict[str, object]]) -> None:

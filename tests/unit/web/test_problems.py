@@ -35,7 +35,7 @@ async def _answer_to(error: Exception) -> httpx.Response:
         (NotFound("there is no order 1"), 404, "Not Found"),
         (Conflict("order 1 was rejected"), 409, "Conflict"),
         (BadInput([("name", "is required")]), 400, "Bad Request"),
-        (Problem(422, "another body"), 422, "Unprocessable Entity"),
+        (Problem(422, "another body"), 422, "Unprocessable Content"),
     ],
 )
 async def test_a_problem_is_told_as_the_standard_says(error: Problem, status: int, title: str) -> None:
