@@ -25,7 +25,7 @@ SUITES = {
 """From the quick ones to the slow ones; the first that fails has caught the bug."""
 
 FAILED_TEST = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
-VIOLATED = re.compile(r"^(?:seed|.*violat|.*Violat).*$", re.MULTILINE)
+VIOLATED = re.compile(r"^(seed \d+ violates: .*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

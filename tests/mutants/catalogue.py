@@ -178,7 +178,12 @@ MUTANTS = [
         "            return False\n        return True",
         "            return True\n        return True",
     ),
-    Mutant("a batch is not atomic", BRIDGE, "if len(batch) == 1 or not await self._append_whole(batch):", "if True:"),
+    Mutant(
+        "a batch is not atomic",
+        JETSTREAM,
+        "message.headers | {BATCH_ID: batch_id, BATCH_SEQUENCE: str(number)}",
+        "dict(message.headers)",
+    ),
     Mutant("no fence on a batch", JETSTREAM, "        numbered[0][1][EXPECTED_LAST_SEQUENCE] = str(expected)\n", ""),
     Mutant(
         "no fence on a message",

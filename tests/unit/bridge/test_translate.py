@@ -44,6 +44,11 @@ def test_the_position_in_kafka_is_written_down() -> None:
     assert [headers[name] for name in names] == ["events.order", "T", "3", str(2**40)]
 
 
+def test_an_unreadable_record_has_its_position_written_down_too() -> None:
+    message = translate(builders.record(event_type=None, offset=12))
+    assert message.headers["Kafka-Offset"] == "12"
+
+
 def test_a_record_cannot_forge_its_position() -> None:
     record = builders.record(offset=12)
     forged = Record("events.order", "T", 3, 12, b"{}", [*record.headers, ("Kafka-Offset", b"99")])

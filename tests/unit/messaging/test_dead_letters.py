@@ -1,0 +1,62 @@
+"""What a dead letter carries of the message that it was."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from messaging.dead_letters import CONSUMER, ERROR, ORIGIN_SEQUENCE, ORIGIN_SUBJECT, DeadLetters
+from messaging.envelope import KAFKA_OFFSET, MESSAGE_ID
+
+STORED = {
+    "id": "event-1",
+    "type": "OrderCreated",
+    KAFKA_OFFSET: "5",
+    MESSAGE_ID: "event-1",
+    "Nats-Expected-Last-Sequence": "6",
+    "Nats-Batch-Id": "a-batch",
+    "Nats-Batch-Sequence": "1",
+}
+
+
+class Stream:
+    """Takes what is published, as the client would hand it to the server."""
+
+    def __init__(self) -> None:
+        self.published: list[dict[str, str]] = []
+
+    def jetstream(self) -> "Stream":
+        return self
+
+    async def publish(self, subject: str, payload: bytes, headers: dict[str, str], stream: str) -> None:  # noqa: ARG002
+        self.published.append(headers)
+
+
+async def bury(error: Exception) -> dict[str, str]:
+    stream = Stream()
+    delivery: Any = SimpleNamespace(headers=STORED, payload=b"{}", subject="events.order.0.OrderCreated", sequence=7)
+    client: Any = stream
+    await DeadLetters(client, "customer").bury(delivery, error)
+    return stream.published[0]
+
+
+async def test_a_dead_letter_keeps_the_events_own_headers_and_tells_the_error_and_the_origin() -> None:
+    headers = await bury(ValueError("bad"))
+    assert {name: headers[name] for name in ("id", "type", KAFKA_OFFSET)} == {
+        "id": "event-1",
+        "type": "OrderCreated",
+        KAFKA_OFFSET: "5",
+    }
+    assert headers[CONSUMER] == "customer"
+    assert headers[ERROR] == "ValueError: bad"
+    assert headers[ORIGIN_SUBJECT] == "events.order.0.OrderCreated"
+    assert headers[ORIGIN_SEQUENCE] == "7"
+
+
+async def test_a_dead_letter_is_not_held_to_the_fence_and_the_batch_of_the_stream_that_it_came_from() -> None:
+    headers = await bury(ValueError("bad"))
+    assert [name for name in headers if name.startswith("Nats-")] == [MESSAGE_ID]
+    assert headers[MESSAGE_ID] != STORED[MESSAGE_ID]
+
+
+async def test_an_error_of_many_lines_and_letters_becomes_one_line_of_ascii() -> None:
+    headers = await bury(ValueError("first\nsecond\r\nthird ü"))
+    assert headers[ERROR] == "ValueError: first second third \\xfc"
