@@ -5,7 +5,6 @@ further duty is to be there for a snapshot, should the log or Kafka be lost; aft
 it is deleted.
 """
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,8 +12,6 @@ from datetime import timedelta
 import asyncpg
 
 from messaging.errors import OutboxOutsideTransaction
-
-log = logging.getLogger(__name__)
 
 INSERT_ROWS = """
 INSERT INTO outbox (aggregatetype, aggregateid, type, payload, traceparent)

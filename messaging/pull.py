@@ -7,7 +7,6 @@ lone event is handed on the moment it arrives, and a backlog is taken in full ba
 
 import asyncio
 import json
-import logging
 from collections import deque
 from collections.abc import Mapping
 from types import TracebackType
@@ -19,8 +18,6 @@ from nats.aio.subscription import Subscription
 
 from messaging.errors import ConnectionGone, SubscriptionLost
 from messaging.streams import SECOND, DurableConsumer, ensure_consumer
-
-log = logging.getLogger(__name__)
 
 REQUEST_EXPIRES_SECONDS = 30
 HEARTBEAT_SECONDS = 1.0
@@ -78,7 +75,7 @@ class PullSubscription:
     Args:
         client: a NATS connection that reconnects by itself.
         consumer: created or reconciled on entry.
-        window: most messages asked for ahead; about two batches.
+        window: most messages asked for ahead; some batches, so that the next one is here when one is done.
 
     Raises on entry:
         nats.errors.Error: the server or the stream is not there (yet).

@@ -1,7 +1,6 @@
 """The messaging side of a service, from start to stop: prepare, connect, consume."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -13,8 +12,6 @@ from messaging.dead_letters import DeadLetters
 from messaging.pull import PullSubscription
 from messaging.retrying import until_possible
 from messaging.streams import DurableConsumer
-
-log = logging.getLogger(__name__)
 
 
 class Subscriber:

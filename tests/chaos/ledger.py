@@ -22,7 +22,8 @@ class Request:
         sent: when it first asked, in seconds of the monotonic clock.
         attempts: how often it asked.
         order_id: what it was told, once it was told.
-        approved_after: seconds from the first attempt until the order was seen final.
+        cancelled: it was told that the order is cancelled.
+        final_after: seconds from the first attempt until the order was seen final.
     """
 
     key: str
