@@ -26,8 +26,8 @@ def main() -> int:
     stack.reset()
     try:
         stack.up()
-        plan = everything(random.Random(seed))
-        result = asyncio.run(chaos(stack, plan, options.minutes * 60, options.rate, options.calm, seed, BUILD))
+        plan = everything(random.Random(seed), options.minutes * 60)
+        result = asyncio.run(chaos(stack, plan, options.rate, options.calm, seed, BUILD))
     finally:
         stack.down()
     sys.stdout.write(json.dumps({key: value for key, value in result.items() if key != "each fault"}, indent=2) + "\n")

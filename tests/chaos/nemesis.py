@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -17,6 +17,9 @@ COMPONENTS = ("postgres", "kafka", "connect", "bridge", "nats", "mongo", "custom
 ACTIONS = ("kill", "pause", "restart")
 PAUSE_SECONDS = (1.0, 4.0)
 BACK_SECONDS = 90.0
+
+Strike = tuple[str, tuple[str, ...]]
+"""An action, and the component or the pair that it strikes."""
 
 
 @dataclass
@@ -58,11 +61,9 @@ class Nemesis:
     flows: Callable[[], None]
     faults: list[Fault] = field(default_factory=list)
 
-    async def run(self, plan: Iterator[tuple[str, tuple[str, ...]]], until: float, calm: float) -> None:
-        """Strikes until the monotonic time `until`, with `calm` seconds of peace after each recovery."""
+    async def run(self, plan: Iterable[Strike], calm: float) -> None:
+        """Strikes until the plan is done, with `calm` seconds of peace after each recovery."""
         for action, components in plan:
-            if time.monotonic() >= until:
-                return
             await asyncio.to_thread(self._strike, action, components)
             await asyncio.sleep(calm)
 
@@ -123,14 +124,19 @@ def _assert_stopped(process: psutil.Process) -> None:
     assert process.status() == psutil.STATUS_STOPPED
 
 
-def every_component_once(chance: random.Random) -> Iterator[tuple[str, tuple[str, ...]]]:
+def every_component_once(chance: random.Random) -> Iterator[Strike]:
     """The short form: each component is struck once, killed or paused."""
     for component in chance.sample(COMPONENTS, len(COMPONENTS)):
         yield chance.choice(("kill", "pause")), (component,)
 
 
-def everything(chance: random.Random) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The long form, without end: each action at each component, with as many pairs in between."""
+def everything(chance: random.Random, seconds: float) -> Iterator[Strike]:
+    """The long form: each action at each component, with as many pairs in between, until the time is over."""
+    end = time.monotonic() + seconds
+    return itertools.takewhile(lambda _: time.monotonic() < end, _without_end(chance))
+
+
+def _without_end(chance: random.Random) -> Iterator[Strike]:
     while True:
         singles = list(itertools.product(ACTIONS, COMPONENTS))
         for action, component in chance.sample(singles, len(singles)):

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +12,16 @@ from infra.provision import probe
 from infra.provision.settings import Settings
 from tests.chaos import report
 from tests.chaos.checker import LimitWatch, verdict
-from tests.chaos.nemesis import Nemesis
+from tests.chaos.nemesis import Nemesis, Strike
 from tests.chaos.workload import Workload
-
-Plan = Iterator[tuple[str, tuple[str, ...]]]
 
 FLOW_SECONDS = 60.0
 
 
 async def chaos(
-    stack: Stack, plan: Plan, seconds: float, rate: float, calm: float, seed: int, folder: Path
+    stack: Stack, plan: Iterable[Strike], rate: float, calm: float, seed: int, folder: Path
 ) -> dict[str, Any]:
-    """Places orders for `seconds` (longer if the plan still strikes) and returns the report with its violations."""
+    """Places orders until the plan has struck all its faults, and returns the report with its violations."""
     chance = random.Random(seed)
     settings = Settings.read(stack.environment("keeper"))
     workload = Workload(stack.ports, rate, chance)
@@ -32,8 +30,9 @@ async def chaos(
     watching = asyncio.create_task(watch.run())
     began = time.monotonic()
     nemesis = Nemesis(stack, random.Random(seed), began, lambda: _flows(settings))
-    placing = asyncio.create_task(workload.run(seconds))
-    await nemesis.run(plan, began + seconds - calm, calm)
+    placing = asyncio.create_task(workload.run())
+    await nemesis.run(plan, calm)
+    workload.stop()
     await placing
     lasted = time.monotonic() - began
     await workload.finish()

@@ -117,11 +117,12 @@ def test_the_system_converges_by_itself_after(
     wipe: Wipe, chaos_stack: Stack, workload: Workload, runner: asyncio.Runner
 ) -> None:
     async def wipe_under_load() -> list[str]:
-        placing = asyncio.create_task(workload.run(seconds=6))
+        placing = asyncio.create_task(workload.run())
         await asyncio.sleep(2)
         await wipe(chaos_stack)
-        await placing
         await asyncio.to_thread(chaos_stack.wait_ready, within=90.0)
+        workload.stop()
+        await placing
         await workload.finish()
         return await verdict(Settings.read(chaos_stack.environment("keeper")), workload.ledger)
 

@@ -1,6 +1,7 @@
 """A steady flow of orders, by clients that repeat what they were not told the end of."""
 
 import asyncio
+import itertools
 import random
 import time
 from collections.abc import Mapping
@@ -38,6 +39,7 @@ class Workload:
         limits = httpx.Limits(max_connections=400, max_keepalive_connections=100)
         self._http = httpx.AsyncClient(timeout=CLIENT_TIMEOUT_SECONDS, limits=limits, trust_env=False)
         self._open: set[asyncio.Task[None]] = set()
+        self._stopping = False
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -48,14 +50,21 @@ class Workload:
             answer = await self._http.post(f"{self._url('customer')}/customers", json=body)
             self.customers.append(answer.raise_for_status().json()["customerId"])
 
-    async def run(self, seconds: float) -> None:
-        """An open loop: a slow answer does not slow the next request down."""
+    async def run(self) -> None:
+        """An open loop until `stop`: a slow answer does not slow the next request down."""
+        self._stopping = False
         start = time.monotonic()
-        for number in range(int(seconds * self.rate)):
+        for number in itertools.count():
             await asyncio.sleep(max(0.0, start + number / self.rate - time.monotonic()))
+            if self._stopping:
+                return
             task = asyncio.create_task(self._one_order())
             self._open.add(task)
             task.add_done_callback(self._open.discard)
+
+    def stop(self) -> None:
+        """Lets `run` place no further order."""
+        self._stopping = True
 
     async def finish(self) -> None:
         """Waits for the open requests, then repeats what is still unknown until it is not."""
