@@ -5,6 +5,7 @@ an `int` of cents, so that no sum ever rounds.
 """
 
 from decimal import Decimal
+from math import inf
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
@@ -27,15 +28,24 @@ def to_cents(amount: object) -> int:
     """
     if isinstance(amount, bool) or not isinstance(amount, int | float | Decimal):
         raise ValueError("must be a number")  # noqa: TRY004 - pydantic reports ValueError, not TypeError
-    value = Decimal(repr(amount)) if isinstance(amount, float) else Decimal(amount)
-    if not value.is_finite():
+    if not (amount.is_finite() if isinstance(amount, Decimal) else abs(amount) < inf):
         raise ValueError("must be a finite number")
-    if value.copy_abs() > MAX_AMOUNT:
+    if not -MAX_AMOUNT <= amount <= MAX_AMOUNT:
         raise ValueError(f"must not be beyond {MAX_AMOUNT}")
-    return _whole_cents(value)
+    if isinstance(amount, int):
+        return amount * 100
+    return _cents_of_float(amount) if isinstance(amount, float) else _cents_of_decimal(amount)
 
 
-def _whole_cents(value: Decimal) -> int:
+def _cents_of_float(value: float) -> int:
+    # The cents are exact, so their quotient is the double nearest to an amount with two decimals: this one, or another.
+    cents = round(value * 100)
+    if cents / 100 != value:
+        raise ValueError("must have at most two decimals")
+    return cents
+
+
+def _cents_of_decimal(value: Decimal) -> int:
     # By digits, not by arithmetic: Decimal's operators round to the context's precision, and
     # a fraction of 1E-999999999 would not fit into memory.
     sign, digits, exponent = value.as_tuple()

@@ -123,7 +123,6 @@ def record(
     headers = {
         "id": event_id,
         "type": event_type,
-        "aggregatetype": "order",
         "traceparent": None,
         "created_at": "2026-01-02T03:04:05.678Z",
     }

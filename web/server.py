@@ -58,6 +58,7 @@ def serve(app: Starlette, settings: ServerSettings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -152,12 +152,9 @@ class KafkaRecords:
         assert topic is not None
         assert partition is not None
         assert offset is not None
-        headers = [(str(name), _bytes(value)) for name, value in list(message.headers() or ())]
+        # Bytes or None: str is only what a producer may put in.
+        headers = cast("Sequence[tuple[str, bytes | None]]", message.headers() or ())
         return Record(topic, self._topic_ids[topic], partition, offset, message.value() or b"", headers)
 
     async def _in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
-
-
-def _bytes(value: str | bytes | None) -> bytes | None:
-    return value.encode() if isinstance(value, str) else value

@@ -9,11 +9,12 @@ from typing import Any
 from starlette.applications import Starlette
 
 from messaging import outbox
+from messaging.group_commit import GroupCommit
 from messaging.housekeeping import housekeeping
 from messaging.postgres import TRANSIENT_ERRORS, apply_schema, is_reachable, open_pool
 from messaging.streams import DurableConsumer
 from messaging.subscriber import Subscriber
-from services.order.handlers import handle_credit_decisions, reject_overdue_orders
+from services.order.handlers import create_orders, handle_credit_decisions, reject_overdue_orders
 from services.order.repository import Repository
 from services.order.routes import routes
 from services.order.settings import Settings
@@ -61,7 +62,8 @@ def create_app(settings: Settings) -> Starlette:
                 background(housekeeping(overdue, period=DEADLINE_CHECK_SECONDS), "deadline"),
                 background(subscriber.run(), "subscriber", subscriber.stop),
             ):
-                yield {"repository": repository, "waiting": waiting}
+                placing = GroupCommit(partial(create_orders, repository))
+                yield {"repository": repository, "waiting": waiting, "placing": placing}
 
     return Starlette(
         routes=[*routes, *health_routes(parts)],

@@ -4,6 +4,7 @@ Each runs in one transaction, together with the events that it causes.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from contracts.wire import UnreadablePayload
@@ -13,7 +14,7 @@ from messaging.outbox import OutboxRow
 from services.order import domain
 from services.order.domain import Order
 from services.order.events import AGGREGATE, CREDIT_DECISIONS, CreditDecision, OrderEvent
-from services.order.repository import Repository
+from services.order.repository import Repository, Transaction
 from services.order.requests import CreateOrder
 from services.order.waiting import Waiting
 
@@ -21,6 +22,14 @@ OVERDUE_BATCH = 500
 REPUBLISH_BATCH = 1_000
 FIRST_ID = -(2**63)
 """Below every id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A request to place an order, and the trace that it belongs to."""
+
+    command: CreateOrder
+    traceparent: str | None
 
 
 async def create_order(
@@ -36,11 +45,16 @@ async def create_order(
             first = await transaction.claim(idempotency_key, command)
             if first is not None:
                 return int(first)
-        order = await transaction.insert_order(command.customer_id, command.order_total.cents)
-        await transaction.append([_row(domain.present(order), traceparent)])
+        [order_id] = await _insert_orders(transaction, [Placement(command, traceparent)])
         if idempotency_key:
-            await transaction.keep(idempotency_key, order.id)
-        return order.id
+            await transaction.keep(idempotency_key, order_id)
+        return order_id
+
+
+async def create_orders(repository: Repository, placements: Sequence[Placement]) -> list[int]:
+    """Places pending orders, all or none, and returns their ids in the order given."""
+    async with repository.transaction() as transaction:
+        return await _insert_orders(transaction, placements)
 
 
 async def cancel_order(
@@ -122,6 +136,14 @@ async def republish(repository: Repository, batch: int = REPUBLISH_BATCH) -> int
         if len(orders) < batch:
             return total
         last_id = orders[-1].id
+
+
+async def _insert_orders(transaction: Transaction, placements: Sequence[Placement]) -> list[int]:
+    wanted = [(placement.command.customer_id, placement.command.order_total.cents) for placement in placements]
+    orders = await transaction.insert_orders(wanted)
+    traces = (placement.traceparent for placement in placements)
+    await transaction.append([_row(domain.present(order), trace) for order, trace in zip(orders, traces, strict=True)])
+    return [order.id for order in orders]
 
 
 def _require_visible(orders: dict[int, Order], batch: Sequence[tuple[CreditDecision, str | None]]) -> None:

@@ -16,8 +16,12 @@ from web import idempotency
 
 COLUMNS = "id, customer_id, total_cents, state, rejection_reason, version"
 
-INSERT_ORDER = """
-INSERT INTO orders (customer_id, total_cents, state, version) VALUES ($1, $2, 'PENDING', 1) RETURNING id
+# In the order given, so that the ids tell which row is whose.
+INSERT_ORDERS = """
+INSERT INTO orders (customer_id, total_cents, state, version)
+SELECT customer_id, total_cents, 'PENDING', 1
+FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS new (customer_id, total_cents, place) ORDER BY place
+RETURNING id
 """
 
 ORDER = f"SELECT {COLUMNS} FROM orders WHERE id = $1"  # noqa: S608 - constants only
@@ -49,10 +53,11 @@ class Transaction:
     def __init__(self, connection: PoolConnectionProxy) -> None:
         self._connection = connection
 
-    async def insert_order(self, customer_id: int, total: int) -> Order:
-        """Stores a new, pending order; the total is in cents."""
-        order_id = await self._connection.fetchval(INSERT_ORDER, customer_id, total)
-        return Order(order_id, customer_id, total)
+    async def insert_orders(self, wanted: Sequence[tuple[int, int]]) -> list[Order]:
+        """Stores new, pending orders, each of a customer's id and a total in cents; returns them in the order given."""
+        rows = await self._connection.fetch(INSERT_ORDERS, [of for of, _ in wanted], [total for _, total in wanted])
+        ids = sorted(row["id"] for row in rows)
+        return [Order(order_id, *order) for order_id, order in zip(ids, wanted, strict=True)]
 
     async def lock_orders(self, ids: Collection[int]) -> dict[int, Order]:
         """The orders that can be seen, by id, locked in the order of their ids until the transaction ends."""

@@ -23,7 +23,10 @@ async def create_order(request: Request) -> Response:
     """POST /orders"""
     key = idempotency_key(request)
     command = await read_body(request, CreateOrder)
-    order_id = await handlers.create_order(_repository(request), command, key, _traceparent(request))
+    if key:
+        order_id = await handlers.create_order(_repository(request), command, key, _traceparent(request))
+    else:
+        order_id = await request.state.placing.submit(handlers.Placement(command, _traceparent(request)))
     return JsonResponse({"orderId": order_id})
 
 

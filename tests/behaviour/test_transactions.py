@@ -171,7 +171,7 @@ async def test_a_key_is_not_good_for_another_body(customers: Any) -> None:
 
 async def test_overdue_orders_are_the_pending_ones_that_nobody_else_has_locked(orders: Any) -> None:
     async with orders.transaction() as transaction:
-        first, second, third = [await transaction.insert_order(1, 400) for _ in range(3)]
+        first, second, third = await transaction.insert_orders([(1, 400)] * 3)
     async with orders.transaction() as transaction:
         locked = await transaction.lock_orders([first.id])
         assert locked == {first.id: first}

@@ -8,6 +8,7 @@ ORDER = "services/order/domain.py"
 ORDER_HANDLERS = "services/order/handlers.py"
 PROJECTION = "services/history/projection.py"
 CONSUMER = "messaging/consumer.py"
+GROUP_COMMIT = "messaging/group_commit.py"
 PULL = "messaging/pull.py"
 STREAMS = "messaging/streams.py"
 DEAD_LETTERS = "messaging/dead_letters.py"
@@ -101,7 +102,7 @@ MUTANTS = [
     Mutant(
         "the idempotency key is not kept",
         ORDER_HANDLERS,
-        "            await transaction.keep(idempotency_key, order.id)",
+        "            await transaction.keep(idempotency_key, order_id)",
         "            pass",
     ),
     Mutant(
@@ -212,5 +213,7 @@ MUTANTS = [
         "    headers[KAFKA_OFFSET] = str(record.offset)\n",
         "    if token != UNREADABLE:\n        headers[KAFKA_OFFSET] = str(record.offset)\n",
     ),
+    Mutant("a group's answers are mixed up", GROUP_COMMIT, "zip(group, results,", "zip(group, reversed(results),"),
+    Mutant("a double's third decimal is cut off", MONEY, "if cents / 100 != value:", "if False:"),
     Mutant("a third decimal is cut off", MONEY, "if len(digits) <= surplus or any(digits[-surplus:]):", "if False:"),
 ]

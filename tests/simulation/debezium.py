@@ -105,8 +105,6 @@ class Debezium:
             headers = [
                 (ID, entry.event_id.encode()),
                 (TYPE, row.type.encode()),
-                ("aggregatetype", row.aggregate_type.encode()),
-                ("aggregateid", row.aggregate_id.encode()),
                 (TRACEPARENT, row.traceparent.encode() if row.traceparent else None),
                 (CREATED_AT, b"0"),
             ]

@@ -1,6 +1,6 @@
 """The customer's and the order's repositories over a simulated database: the same methods, the same promises."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -106,11 +106,12 @@ def _released(reservation: Reservation) -> Reservation:
 class OrderTransaction(_IdempotentTransaction):
     """As services.order.repository.Transaction."""
 
-    async def insert_order(self, customer_id: int, total: int) -> Order:
-        async def effect() -> Order:
-            order = Order(self._database.next_identity(ORDERS), customer_id, total)
-            await self._insert((ORDERS, order.id), order)
-            return order
+    async def insert_orders(self, wanted: Sequence[tuple[int, int]]) -> list[Order]:
+        async def effect() -> list[Order]:
+            orders = [Order(self._database.next_identity(ORDERS), *order) for order in wanted]
+            for order in orders:
+                await self._insert((ORDERS, order.id), order)
+            return orders
 
         return await self._statement(effect)
 

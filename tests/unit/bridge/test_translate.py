@@ -22,7 +22,6 @@ def test_the_payload_is_passed_on_as_it_is() -> None:
 def test_the_headers_are_copied_but_for_those_without_a_value() -> None:
     headers = translate(builders.record()).headers
     assert headers["type"] == "OrderCreated"
-    assert headers["aggregatetype"] == "order"
     assert headers["created_at"] == "2026-01-02T03:04:05.678Z"
     assert "traceparent" not in headers
 
