@@ -46,22 +46,25 @@ class LimitWatch:
 async def verdict(settings: Settings, ledger: Ledger) -> list[str]:
     """Waits until nothing is under way, and returns every violation in words; none is the hoped-for answer."""
     async with open_sources(settings) as sources:
-        violations = await _wait_until_settled(sources)
-        snapshot = await sources.snapshot()
-        violations += [str(finding) for finding in audit(snapshot)]
-        violations += lost_or_invented(ledger, snapshot)
-    return violations
+        snapshot, violations = await _settled(sources)
+    return violations + lost_or_invented(ledger, snapshot)
 
 
-async def _wait_until_settled(sources: Sources) -> list[str]:
+async def _settled(sources: Sources) -> tuple[Snapshot, list[str]]:
+    """The system at rest and nothing; or, when it does not come to rest, as it is then and what is wrong with it."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         pending = await sources.orders.fetchval(PENDING)
         backlog = sum((await sources.backlog()).values())
-        if not pending and not backlog and not audit(await sources.snapshot()):
-            return []
-        if time.monotonic() > deadline:
-            return [f"after {SETTLE_SECONDS} s: {pending} orders PENDING, {backlog} messages not acknowledged"]
+        late = time.monotonic() > deadline
+        if late or not (pending or backlog):
+            snapshot = await sources.snapshot()
+            findings = [str(finding) for finding in audit(snapshot)]
+            if not (pending or backlog or findings):
+                return snapshot, []
+            if late:
+                still = f"after {SETTLE_SECONDS} s: {pending} orders PENDING, {backlog} messages not acknowledged"
+                return snapshot, [still, *findings]
         await asyncio.sleep(LOOK_SECONDS)
 
 
