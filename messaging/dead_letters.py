@@ -4,7 +4,7 @@ import logging
 
 from nats.aio.client import Client
 
-from messaging.envelope import MESSAGE_ID
+from messaging.envelope import KAFKA_OFFSET, KAFKA_PARTITION, KAFKA_TOPIC, MESSAGE_ID
 from messaging.pull import Delivery
 from messaging.streams import DEAD_LETTERS
 
@@ -14,6 +14,9 @@ CONSUMER = "Dead-Letter-Consumer"
 ERROR = "Dead-Letter-Error"
 ORIGIN_SUBJECT = "Dead-Letter-Subject"
 ORIGIN_SEQUENCE = "Dead-Letter-Sequence"
+
+ORIGIN_IN_KAFKA = "Origin-In-Kafka"
+"""Topic, partition and offset in one: unlike the bridge's headers, it stays with a message that is sent again."""
 
 FOR_THE_SERVER = "Nats-"
 ERROR_LENGTH = 1000
@@ -41,6 +44,8 @@ class DeadLetters:
         headers[ERROR] = _one_line(error)
         headers[ORIGIN_SUBJECT] = delivery.subject
         headers[ORIGIN_SEQUENCE] = str(delivery.sequence)
+        if KAFKA_TOPIC in headers:
+            headers[ORIGIN_IN_KAFKA] = f"{headers[KAFKA_TOPIC]}/{headers[KAFKA_PARTITION]}@{headers[KAFKA_OFFSET]}"
         await self._jetstream.publish(f"dead.{self._consumer}", delivery.payload, headers=headers, stream=DEAD_LETTERS)
         log.error("dead letter: %s sequence %d: %s", delivery.subject, delivery.sequence, headers[ERROR])
 

@@ -18,6 +18,8 @@ KAFKA_TOPIC = "Kafka-Topic"
 KAFKA_TOPIC_ID = "Kafka-Topic-Id"
 KAFKA_PARTITION = "Kafka-Partition"
 KAFKA_OFFSET = "Kafka-Offset"
+PROBLEM = "Bridge-Problem"
+"""In place of what the stream cannot take of a record: why."""
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -43,9 +45,11 @@ def open_envelope(headers: Mapping[str, str] | None, payload: bytes) -> Envelope
     """Reads the envelope of a JetStream message.
 
     Raises:
-        Undecodable: a header that every event has is missing.
+        Undecodable: a header that every event has is missing, or the bridge could not pass the event on as it was.
     """
     headers = headers or {}
+    if PROBLEM in headers:
+        raise Undecodable(headers[PROBLEM])
     missing = [name for name in (ID, TYPE) if not headers.get(name)]
     if missing:
         raise Undecodable(f"the message has no header {' and no header '.join(missing)}")

@@ -7,7 +7,7 @@ from functools import partial
 from nats.aio.client import Client
 
 from messaging.connection import connect
-from messaging.consumer import Consumer, Handler
+from messaging.consumer import Consumer, Handler, RetryPolicy
 from messaging.dead_letters import DeadLetters
 from messaging.pull import PullSubscription
 from messaging.retrying import until_possible
@@ -24,6 +24,7 @@ class Subscriber:
             belongs to it.
         handler: applies a batch of events.
         transient: errors of the surroundings of `handler` and `prepare`, retried for ever.
+        policy: how long a message may fail.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Subscriber:
         prepare: Callable[[], Awaitable[DurableConsumer]],
         handler: Handler,
         transient: tuple[type[Exception], ...],
+        policy: RetryPolicy | None = None,
     ) -> None:
         self._nats_url = nats_url
         self._nats_token = nats_token
@@ -41,6 +43,7 @@ class Subscriber:
         self._prepare = prepare
         self._handler = handler
         self._transient = transient
+        self._policy = policy
         self._consumer: Consumer | None = None
         self._running: asyncio.Task[None] | None = None
         self._stopping = False
@@ -61,7 +64,7 @@ class Subscriber:
                 durable = await self._prepare()
         subscribe = partial(PullSubscription, client, durable)
         dead_letters = DeadLetters(client, durable.name)
-        self._consumer = Consumer(durable.name, subscribe, dead_letters, self._handler, self._transient)
+        self._consumer = Consumer(durable.name, subscribe, dead_letters, self._handler, self._transient, self._policy)
         await self._consumer.run()
         self._consumer = None
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
-from messaging.dead_letters import CONSUMER, ERROR, ORIGIN_SEQUENCE, ORIGIN_SUBJECT
+from messaging.dead_letters import CONSUMER, ERROR, ORIGIN_IN_KAFKA, ORIGIN_SEQUENCE, ORIGIN_SUBJECT
 from messaging.envelope import MESSAGE_ID
 from messaging.streams import DEAD_LETTERS, EVENTS, request, retry_subject
 
@@ -23,6 +23,8 @@ class DeadLetter:
 
     def __str__(self) -> str:
         origin = f"{self.headers.get(ORIGIN_SUBJECT)} sequence {self.headers.get(ORIGIN_SEQUENCE)}"
+        if ORIGIN_IN_KAFKA in self.headers:
+            origin += f" from {self.headers[ORIGIN_IN_KAFKA]}"
         return f"{self.sequence}  {self.headers.get(CONSUMER)}  {origin}  {self.headers.get(ERROR)}"
 
 

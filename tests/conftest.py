@@ -15,10 +15,15 @@ from tests.drivers import System, connected
 pytest.register_assert_rewrite("tests.checker")
 
 
+ATTEMPTS_UNSEEN = 8
+"""An event about a row that stays unknown is given up after 6 s instead of a minute."""
+
+
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """The whole system, running, empty at first."""
-    stack = Stack.load(os.environ.get("TEST_STACK", "test"))
+    settings = {**os.environ, "ATTEMPTS_UNSEEN": str(ATTEMPTS_UNSEEN)}
+    stack = Stack(os.environ.get("TEST_STACK", "test"), settings)
     keep = os.environ.get("KEEP_STACK") == "1"
     if not keep:
         stack.reset()

@@ -20,6 +20,7 @@ OPTIONAL_SETTINGS = (
     "OUTBOX_RETENTION_SECONDS",
     "IDEMPOTENCY_RETENTION_SECONDS",
     "ORDER_DEADLINE_SECONDS",
+    "ATTEMPTS_UNSEEN",
 )
 """Settings of the services that are passed on from the caller's environment when they are set there."""
 

@@ -9,6 +9,7 @@ from typing import Any
 from starlette.applications import Starlette
 
 from messaging import outbox
+from messaging.consumer import RetryPolicy
 from messaging.group_commit import GroupCommit
 from messaging.housekeeping import housekeeping
 from messaging.postgres import TRANSIENT_ERRORS, apply_schema, is_reachable, open_pool
@@ -50,6 +51,7 @@ def create_app(settings: Settings) -> Starlette:
                 prepare,
                 partial(handle_credit_decisions, repository, waiting),
                 TRANSIENT_ERRORS,
+                RetryPolicy(attempts_unseen=settings.attempts_unseen),
             )
             chores = {
                 "outbox": partial(outbox.delete_expired, pool, settings.outbox_retention),

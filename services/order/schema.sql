@@ -21,7 +21,16 @@ CREATE TABLE IF NOT EXISTS outbox (
     type          text NOT NULL,
     payload       json NOT NULL,
     traceparent   text,
-    created_at    timestamptz NOT NULL DEFAULT clock_timestamp()
+    created_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- What Kafka refuses would stop the connector, and all events behind this one, for good: a topic that does not exist, or
+    -- more than 1 MiB (an event has below 1 KiB). What json takes and jsonb does not, half a character or a zero, nobody
+    -- can read. All of it is refused here, with its cause.
+    CONSTRAINT an_event_has_a_topic CHECK (aggregatetype IN ('order', 'probe')),
+    CONSTRAINT an_event_is_readable CHECK (payload::jsonb IS NOT NULL),
+    CONSTRAINT an_event_is_small CHECK (
+        octet_length(payload::text) <= 65536
+        AND octet_length(concat(aggregateid, type, traceparent)) <= 4096
+    )
 );
 
 CREATE TABLE IF NOT EXISTS idempotency_keys (

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from pydantic import Field, SecretStr
 
+from messaging.consumer import RetryPolicy
 from web.server import ServerSettings
 
 
@@ -17,6 +18,8 @@ class Settings(ServerSettings):
     idempotency_retention_seconds: int = Field(default=24 * 3600, ge=60)
 
     order_deadline_seconds: int = Field(default=15 * 60, ge=1)
+    attempts_unseen: int = Field(default=RetryPolicy().attempts_unseen, ge=1)
+    """How often a decision is tried whose order cannot be seen; the delays are those of the RetryPolicy."""
 
     @property
     def order_deadline(self) -> timedelta:

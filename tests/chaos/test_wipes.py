@@ -4,19 +4,25 @@ import asyncio
 import random
 import shutil
 from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import nats
 import pytest
+from pymongo import AsyncMongoClient
 
 from infra.native import Stack
 from infra.provision.settings import Settings
 from messaging.streams import DEAD_LETTERS, EVENTS, request
 from tests.chaos.checker import verdict
 from tests.chaos.workload import Workload
+from tests.eventually import eventually_async
 
 RATE = 30.0
+TAIL = 20
+"""At least so many messages, acknowledged by every consumer, are lost with a tail."""
 
 
 @pytest.fixture(scope="module")
@@ -50,12 +56,12 @@ def delete_data(stack: Stack, *components: str) -> None:
         stack.start(component)
 
 
-async def jetstream(stack: Stack, *calls: str) -> None:
+async def jetstream(stack: Stack, *calls: str) -> list[dict[str, Any]]:
     settings = Settings.read(stack.environment("keeper"))
     client = await nats.connect(settings.nats_url, token=settings.nats_token)
-    for call in calls:
-        await request(client, call)
+    answers = [await request(client, call) for call in calls]
     await client.close()
+    return answers
 
 
 async def delete_streams(stack: Stack) -> None:
@@ -70,12 +76,54 @@ async def delete_jetstream_store(stack: Stack) -> None:
     await asyncio.to_thread(delete_data, stack, "nats")
 
 
+async def lose_the_streams_tail(stack: Stack) -> None:
+    """The stream's messages as they were a while ago, the consumers' positions as they are."""
+    await _restore_older(stack, Path("nats", "jetstream", "$G", "streams", EVENTS, "msgs"))
+
+
+async def lose_jetstreams_tail(stack: Stack) -> None:
+    """All of JetStream as it was a while ago: a backup that was restored."""
+    await _restore_older(stack, Path("nats"))
+
+
+async def _restore_older(stack: Stack, folder: Path) -> None:
+    present, older = stack.folder / "data" / folder, stack.folder / "older"
+    await asyncio.to_thread(stack.stop, "nats")
+    shutil.copytree(present, older)
+    await asyncio.to_thread(stack.start, "nats")
+    await asyncio.to_thread(stack.wait_ready, "nats")
+    copied = await _acknowledged_by_all(stack)
+    await eventually_async(lambda: _have_acknowledged(stack, copied + TAIL))
+    await asyncio.to_thread(stack.stop, "nats")
+    shutil.rmtree(present)
+    older.rename(present)
+    await asyncio.to_thread(stack.start, "nats")
+
+
+async def _have_acknowledged(stack: Stack, sequence: int) -> None:
+    assert await _acknowledged_by_all(stack) >= sequence
+
+
+async def _acknowledged_by_all(stack: Stack) -> int:
+    """The sequence up to which every consumer has acknowledged whatever it is about."""
+    listed = await jetstream(stack, f"CONSUMER.LIST.{EVENTS}")
+    return min(info["ack_floor"]["stream_seq"] for info in listed[0]["consumers"])
+
+
 async def delete_kafka(stack: Stack) -> None:
     await asyncio.to_thread(delete_data, stack, "kafka")
 
 
 async def delete_view(stack: Stack) -> None:
     await asyncio.to_thread(delete_data, stack, "mongo")
+
+
+async def drop_view(stack: Stack) -> None:
+    """While MongoDB and its clients run."""
+    settings = Settings.read(stack.environment("keeper"))
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(settings.mongodb_admin_url)
+    await client.drop_database(urlsplit(settings.mongodb_url).path.removeprefix("/"))
+    await client.close()
 
 
 async def drop_slots(stack: Stack) -> None:
@@ -107,8 +155,11 @@ Wipe = Callable[[Stack], Coroutine[Any, Any, None]]
         delete_streams,
         delete_consumers,
         delete_jetstream_store,
+        lose_the_streams_tail,
+        lose_jetstreams_tail,
         delete_kafka,
         delete_view,
+        drop_view,
         drop_slots,
         delete_everything_but_postgres,
     ],

@@ -1,16 +1,13 @@
 """./saga on a running stack."""
 
-import asyncio
-
-import nats
 import pytest
 from click.testing import CliRunner, Result
 
 from infra.native import Stack
-from messaging.streams import EVENTS
 from operations.__main__ import saga
 from tests.drivers import System
 from tests.eventually import eventually
+from tests.road import Road
 
 
 @pytest.fixture
@@ -19,16 +16,6 @@ def operator(stack: Stack):
         return CliRunner().invoke(saga, ["--name", stack.name, *arguments])
 
     return run
-
-
-def publish(stack: Stack, subject: str, payload: bytes, headers: dict[str, str]) -> None:
-    async def send() -> None:
-        environment = stack.environment("history")
-        client = await nats.connect(environment["NATS_URL"], token=environment["NATS_TOKEN"])
-        await client.jetstream().publish(subject, payload, headers=headers, stream=EVENTS)
-        await client.close()
-
-    asyncio.run(send())
 
 
 def test_explain_tells_the_story_of_an_order_from_its_outbox_row_to_the_view(system: System, operator) -> None:
@@ -49,8 +36,8 @@ def test_explain_tells_the_story_of_an_order_from_its_outbox_row_to_the_view(sys
 
 
 def test_a_dead_letter_is_listed_and_can_be_sent_again(stack: Stack, operator) -> None:
-    headers = {"id": "a-poisonous-event", "type": "OrderCreated", "Nats-Msg-Id": "a-poisonous-event"}
-    publish(stack, "events.order.0.OrderCreated", b'{"orderId": "not a number"}', headers)
+    headers = {"id": "a-poisonous-event", "type": "OrderCreated"}
+    Road(stack).produce("events.order", b'{"orderId": "not a number"}', headers)
 
     def letters() -> list[str]:
         listed = operator("dead-letters", "list")

@@ -1,6 +1,9 @@
 """The bridge's side of the stream on a real NATS server."""
 
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from shutil import copytree, rmtree
 
 import pytest
 from nats.aio.client import Client
@@ -12,6 +15,8 @@ from services.bridge.jetstream import EventsWriter, Fenced, RepeatInBatch
 from services.bridge.kafka import Topic
 from services.bridge.translate import Message, translate
 from tests import builders
+from tests.engines import NatsServer
+from tests.eventually import eventually_async
 from tests.integration.events import stored, take_and_ack
 
 ORDERS = Topic("events.order", "topic-1", 4)
@@ -98,3 +103,51 @@ async def test_a_stream_made_anew_is_filled_and_read_from_its_beginning(client: 
     await stream.append([_message(0), _message(1), _message(2)])
     async with PullSubscription(client, orders) as subscription:
         assert await take_and_ack(subscription, 3) == [b"0", b"1", b"2"]
+
+
+async def test_a_look_finds_the_stream_as_this_bridge_left_it(stream: EventStream) -> None:
+    await stream.check()
+    await stream.append([_message(0), _message(1)])
+    await stream.check()
+
+
+async def test_a_look_finds_a_stream_that_was_made_anew(client: Client, stream: EventStream) -> None:
+    await stream.append([_message(0), _message(1)])
+    await request(client, f"STREAM.DELETE.{EVENTS}")
+    with pytest.raises(Fenced, match="ends with message 0, not 2"):
+        await stream.check()
+
+
+async def test_a_look_finds_what_another_bridge_has_stored(client: Client, stream: EventStream) -> None:
+    second = EventStream(EventsWriter(client))
+    await second.open()
+    await second.append([_message(0)])
+    with pytest.raises(Fenced, match="ends with message 1, not 0"):
+        await stream.check()
+
+
+async def test_a_look_finds_a_tail_that_was_lost(
+    client: Client, stream: EventStream, nats_server: NatsServer, tmp_path: Path
+) -> None:
+    present, older = tmp_path / "jetstream", tmp_path / "older"
+    await stream.append([_message(0), _message(1)])
+    nats_server.stop()
+    copytree(present, older)
+    nats_server.start()
+    await eventually_async(partial(_is_connected, client, 1))
+    await stream.open()
+    await stream.append([_message(2), _message(3)])
+    nats_server.stop()
+    rmtree(present)
+    older.rename(present)
+    nats_server.start()
+    await eventually_async(partial(_is_connected, client, 2))
+    with pytest.raises(Fenced, match="ends with message 2, not 4"):
+        await stream.check()
+    await stream.open()
+    assert await stream.next_offsets([ORDERS]) == {("events.order", 0): 2}
+
+
+async def _is_connected(client: Client, times: int) -> None:
+    assert client.is_connected
+    assert client.stats["reconnects"] == times

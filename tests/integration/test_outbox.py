@@ -1,6 +1,7 @@
 """The outbox on a real PostgreSQL."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import asyncpg
@@ -64,6 +65,35 @@ async def test_a_row_holds_what_was_given(pool: asyncpg.Pool) -> None:
     await _append(pool, _rows(1))
     row = await pool.fetchrow("SELECT aggregatetype, aggregateid, type, payload, traceparent FROM outbox")
     assert tuple(row) == ("order", "1", "OrderCreated", '{"n": 1}', TRACEPARENT)
+
+
+@pytest.mark.parametrize(
+    ("row", "constraint"),
+    [
+        (replace(_rows(1)[0], payload=b'"%s"' % (b"x" * 65_535)), "an_event_is_small"),
+        (replace(_rows(1)[0], type="x" * 4_096), "an_event_is_small"),
+        (replace(_rows(1)[0], aggregate_type="customer"), "an_event_has_a_topic"),
+    ],
+    ids=["payload", "headers", "topic"],
+)
+async def test_an_event_that_kafka_would_refuse_is_refused_with_its_cause(
+    pool: asyncpg.Pool, row: OutboxRow, constraint: str
+) -> None:
+    with pytest.raises(asyncpg.CheckViolationError, match=constraint):
+        await _append(pool, [*_rows(1), row])
+    assert await _kept(pool) == []
+
+
+@pytest.mark.parametrize("text", [b"\\ud800", b"\\u0000"], ids=["half a character", "zero"])
+async def test_an_event_that_nobody_can_read_is_refused_with_its_cause(pool: asyncpg.Pool, text: bytes) -> None:
+    with pytest.raises(asyncpg.DataError, match=r"Unicode|json"):
+        await _append(pool, [*_rows(1), replace(_rows(1)[0], payload=b'{"name": "%s"}' % text)])
+    assert await _kept(pool) == []
+
+
+async def test_an_event_may_have_64_kibibytes(pool: asyncpg.Pool) -> None:
+    await _append(pool, [replace(_rows(1)[0], payload=b'"%s"' % (b"x" * 65_534))])
+    assert await _kept(pool) == [1]
 
 
 async def test_only_expired_rows_are_deleted(pool: asyncpg.Pool) -> None:

@@ -3,10 +3,14 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nats.aio.client import _HEADER_KEY_RE
 
 from messaging.envelope import open_envelope
-from services.bridge.translate import Record, partition_subjects, translate
+from messaging.errors import Undecodable
+from services.bridge.translate import LARGEST_HEADERS, LARGEST_PAYLOAD, Record, partition_subjects, translate
 from tests import builders
+
+POSITION = {"Kafka-Topic": "events.order", "Kafka-Topic-Id": "T", "Kafka-Partition": "3", "Kafka-Offset": "12"}
 
 
 def test_the_subject_is_the_topic_the_partition_and_the_event_type() -> None:
@@ -68,6 +72,54 @@ def test_header_bytes_that_are_no_text_do_not_stop_the_bridge() -> None:
     assert headers["id"] == "1  Evil: 2 "
 
 
+def _record(headers: dict[str, bytes | None], value: bytes = b"{}") -> Record:
+    return Record("events.order", "T", 3, 12, value, list(headers.items()))
+
+
+@pytest.mark.parametrize("name", ["", "two words", "a:b", "tück", "a\r\nEvil", "\0"])
+def test_a_header_whose_name_nats_would_refuse_is_left_out_and_the_rest_is_passed_on(name: str) -> None:
+    headers = translate(_record({name: b"1", "x": b"2"})).headers
+    assert headers == {"x": "2", **POSITION}
+
+
+@pytest.mark.parametrize("name", ["Nats-Expected-Last-Sequence", "nats-msg-id", "Nats-Rollup", "Status", "Description"])
+def test_a_record_cannot_speak_to_the_server_or_the_client(name: str) -> None:
+    assert translate(_record({name: b"1"})).headers == POSITION
+
+
+def test_the_largest_payload_is_passed_on_as_it_is() -> None:
+    message = translate(_record({"id": b"1", "type": b"OrderCreated"}, b"x" * LARGEST_PAYLOAD))
+    assert len(message.payload) == LARGEST_PAYLOAD
+    open_envelope(message.headers, message.payload)
+
+
+def test_a_larger_one_leaves_a_message_of_its_position_that_no_consumer_opens() -> None:
+    message = translate(_record({"id": b"1", "type": b"OrderCreated"}, b"x" * (LARGEST_PAYLOAD + 1)))
+    assert (message.subject, message.payload) == ("events.order.3.OrderCreated", b"")
+    assert message.headers.items() >= {**POSITION, "id": "1", "type": "OrderCreated"}.items()
+    with pytest.raises(Undecodable, match=f"the record has {LARGEST_PAYLOAD + 1} bytes"):
+        open_envelope(message.headers, message.payload)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x": b"1" * LARGEST_HEADERS},
+        {"x": b"\xff" * (LARGEST_HEADERS // 4)},  # four characters for each byte
+        {f"x{number}": b"1" for number in range(LARGEST_HEADERS // 6)},
+    ],
+    ids=["long", "no text", "many"],
+)
+def test_headers_that_are_too_large_leave_a_message_of_the_position_that_no_consumer_opens(
+    headers: dict[str, bytes | None],
+) -> None:
+    message = translate(_record({"type": b"OrderCreated", "id": b"1", **headers}))
+    assert message.subject == "events.order.3.OrderCreated"
+    assert message.headers.keys() - POSITION.keys() == {"Bridge-Problem"}
+    with pytest.raises(Undecodable, match="headers have"):
+        open_envelope(message.headers, message.payload)
+
+
 def test_a_partitions_subjects_are_those_of_its_messages_only() -> None:
     assert partition_subjects("events.order", 3) == "events.order.3.>"
 
@@ -78,7 +130,9 @@ def test_what_the_bridge_forwards_is_opened_by_the_consumers() -> None:
     assert (opened.event_id, opened.type, opened.payload) == ("abc", "OrderCreated", b"{}")
 
 
-HEADERS = st.lists(st.tuples(st.sampled_from(["id", "type", "traceparent", "x"]), st.none() | st.binary(max_size=40)))
+HEADERS = st.lists(
+    st.tuples(st.sampled_from(["id", "type", "x"]) | st.text(max_size=9), st.none() | st.binary(max_size=40))
+)
 
 
 @given(HEADERS, st.binary(max_size=60), st.integers(0, 2**63 - 1))
@@ -90,3 +144,4 @@ def test_any_record_becomes_a_message_with_a_subject_of_four_tokens(
     assert len(tokens) == 4
     assert all(token and not set(token) & set("*> \t\r\n") for token in tokens)
     assert not any(set(text) & set("\r\n\0") for text in message.headers.values())
+    assert all(_HEADER_KEY_RE.fullmatch(name) for name in message.headers)

@@ -3,12 +3,14 @@
 from types import SimpleNamespace
 from typing import Any
 
-from messaging.dead_letters import CONSUMER, ERROR, ORIGIN_SEQUENCE, ORIGIN_SUBJECT, DeadLetters
-from messaging.envelope import KAFKA_OFFSET, MESSAGE_ID
+from messaging.dead_letters import CONSUMER, ERROR, ORIGIN_IN_KAFKA, ORIGIN_SEQUENCE, ORIGIN_SUBJECT, DeadLetters
+from messaging.envelope import KAFKA_OFFSET, KAFKA_PARTITION, KAFKA_TOPIC, MESSAGE_ID
 
 STORED = {
     "id": "event-1",
     "type": "OrderCreated",
+    KAFKA_TOPIC: "events.order",
+    KAFKA_PARTITION: "3",
     KAFKA_OFFSET: "5",
     MESSAGE_ID: "event-1",
     "Nats-Expected-Last-Sequence": "6",
@@ -49,6 +51,7 @@ async def test_a_dead_letter_keeps_the_events_own_headers_and_tells_the_error_an
     assert headers[ERROR] == "ValueError: bad"
     assert headers[ORIGIN_SUBJECT] == "events.order.0.OrderCreated"
     assert headers[ORIGIN_SEQUENCE] == "7"
+    assert headers[ORIGIN_IN_KAFKA] == "events.order/3@5"
 
 
 async def test_a_dead_letter_is_not_held_to_the_fence_and_the_batch_of_the_stream_that_it_came_from() -> None:
