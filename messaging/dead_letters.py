@@ -23,7 +23,7 @@ ERROR_LENGTH = 1000
 
 
 class DeadLetters:
-    """The dead letters of one consumer, in the stream DEAD_LETTERS under `dead.<consumer>`."""
+    """The dead letters of one service's consumers, in the stream DEAD_LETTERS under `dead.<service>`."""
 
     def __init__(self, client: Client, consumer: str) -> None:
         self._jetstream = client.jetstream()

@@ -182,7 +182,7 @@ class PullSubscription:
             "expires": REQUEST_EXPIRES_SECONDS * SECOND,
             "idle_heartbeat": int(HEARTBEAT_SECONDS * SECOND),
         }
-        subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._consumer.stream}.{self._consumer.name}"
+        subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._consumer.stream}.{self._consumer.durable_name}"
         await self._client.publish(subject, json.dumps(ask).encode(), reply=self._inbox)
 
     async def _receive(self, message: Msg) -> None:

@@ -21,9 +21,6 @@ MEBIBYTE = 2**20
 
 API_TIMEOUT_SECONDS = 5.0
 
-STORE = "store"
-"""The consumer's metadata that names the store it fills."""
-
 UNREACHABLE_ERRORS: tuple[type[Exception], ...] = (
     OSError,
     nats.errors.Error,  # includes JetStream's API errors
@@ -68,17 +65,17 @@ STREAM_DEFAULTS: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class DurableConsumer:
-    """A service's place in the event stream, kept by the server under the service's name.
+    """A service's place in the event stream, kept by the server.
 
     Attributes:
-        name: the durable name.
+        name: the service's; its dead letters are kept and sent again under this name.
         subjects: what it wants to see of the stream.
         ack_wait: seconds until an unacknowledged message is delivered again. It bounds how long
             messages in the hands of a killed process stay away; work that takes longer says so
             with in-progress acks.
         max_ack_pending: most messages handed out and not yet acknowledged, over all instances.
-        store: identity of the store that the consumer fills, kept in the consumer's metadata. With
-            another store (it was wiped) the position is worth nothing, and the consumer starts anew.
+        generation: which of the service's stores is filled, if it has more than one; each has a place
+            of its own, and goes with it.
     """
 
     name: str
@@ -86,13 +83,17 @@ class DurableConsumer:
     stream: str = EVENTS
     ack_wait: float = 6.0
     max_ack_pending: int = 4096
-    store: str = ""
+    generation: str = ""
+
+    @property
+    def durable_name(self) -> str:
+        return f"{self.name}_{self.generation}" if self.generation else self.name
 
     def config(self) -> dict[str, Any]:
         """The configuration as JetStream's API spells it."""
         return {
-            "name": self.name,
-            "durable_name": self.name,
+            "name": self.durable_name,
+            "durable_name": self.durable_name,
             "filter_subjects": [*self.subjects, retry_subject(self.name)],
             "deliver_policy": "all",
             "ack_policy": "explicit",
@@ -102,7 +103,6 @@ class DurableConsumer:
             "max_ack_pending": self.max_ack_pending,
             "replay_policy": "instant",
             "num_replicas": 1,
-            "metadata": {STORE: self.store},
         }
 
 
@@ -132,34 +132,39 @@ async def ensure_stream(client: Client, name: str) -> dict[str, Any]:
 async def ensure_consumer(client: Client, consumer: DurableConsumer) -> None:
     """Creates the durable consumer, or changes it, or starts it again from the beginning.
 
-    The last happens when its position lies beyond the stream's end (the stream lost its tail or was
-    replaced, and what arrives from now on would be taken for seen), or when it filled another store.
+    The last happens when its position lies beyond the stream's end: the stream lost its tail or was
+    replaced, and what arrives from now on would be taken for seen.
 
     Raises:
         NotFoundError: the stream does not exist (yet).
     """
-    wanted = consumer.config()
+    wanted, name = consumer.config(), consumer.durable_name
     stream = await request(client, f"STREAM.INFO.{consumer.stream}")
     try:
-        info = await request(client, f"CONSUMER.INFO.{consumer.stream}.{consumer.name}")
+        info = await request(client, f"CONSUMER.INFO.{consumer.stream}.{name}")
     except NotFoundError:
         await _create_consumer(client, consumer, wanted, "create")
-        log.info("created the durable consumer %s", consumer.name)
+        log.info("created the durable consumer %s", name)
         return
-    reason = _reason_to_restart(consumer, info, stream)
-    if reason:
-        log.warning("%s starts from the beginning of %s: %s", consumer.name, consumer.stream, reason)
-        await delete_consumer(client, consumer.stream, consumer.name)
+    if info["delivered"]["stream_seq"] > stream["state"]["last_seq"]:
+        log.warning("%s starts from the beginning of %s, which lost messages", name, consumer.stream)
+        await delete_consumer(client, consumer.stream, name)
         await _create_consumer(client, consumer, wanted, "create")
     elif _differs(wanted, info["config"]):
         await _create_consumer(client, consumer, wanted, "update")
-        log.info("changed the durable consumer %s to what is written", consumer.name)
+        log.info("changed the durable consumer %s to what is written", name)
+
+
+async def consumer_infos(client: Client, stream: str) -> list[dict[str, Any]]:
+    """All consumers of a stream, as JetStream describes them."""
+    infos: list[dict[str, Any]] = (await request(client, f"CONSUMER.LIST.{stream}"))["consumers"]
+    return infos
 
 
 async def consumers_beyond(client: Client, stream: str, last_sequence: int) -> list[str]:
     """The durable consumers that were handed messages which the stream has not got (any more)."""
-    listed = await request(client, f"CONSUMER.LIST.{stream}")
-    return [info["name"] for info in listed["consumers"] if info["delivered"]["stream_seq"] > last_sequence]
+    infos = await consumer_infos(client, stream)
+    return [info["name"] for info in infos if info["delivered"]["stream_seq"] > last_sequence]
 
 
 async def delete_consumer(client: Client, stream: str, name: str) -> None:
@@ -187,17 +192,8 @@ async def request(client: Client, call: str, body: dict[str, Any] | None = None)
 
 async def _create_consumer(client: Client, consumer: DurableConsumer, wanted: dict[str, Any], action: str) -> None:
     body = {"stream_name": consumer.stream, "config": wanted, "action": action}
-    await request(client, f"CONSUMER.CREATE.{consumer.stream}.{consumer.name}", body)
-
-
-def _reason_to_restart(consumer: DurableConsumer, info: dict[str, Any], stream: dict[str, Any]) -> str | None:
-    if info["delivered"]["stream_seq"] > stream["state"]["last_seq"]:
-        return "the stream lost messages"
-    if info["config"].get("metadata", {}).get(STORE, "") != consumer.store:
-        return "its store was wiped"
-    return None
+    await request(client, f"CONSUMER.CREATE.{consumer.stream}.{consumer.durable_name}", body)
 
 
 def _differs(wanted: dict[str, Any], present: dict[str, Any]) -> bool:
-    # The server adds metadata of its own; ours is compared where it matters.
-    return any(present.get(key) != value for key, value in wanted.items() if key != "metadata")
+    return any(present.get(key) != value for key, value in wanted.items())

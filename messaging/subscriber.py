@@ -53,25 +53,20 @@ class Subscriber:
         self._running = asyncio.current_task()
         client = await connect(self._nats_url, self._nats_token, self._name)
         try:
-            while not self._stopping:
-                await self._prepare_and_consume(client)
+            async for attempt in until_possible(self._transient):
+                with attempt:
+                    durable = await self._prepare()
+            if not self._stopping:
+                await self._consume(client, durable)
         finally:
             await client.drain()
 
-    async def _prepare_and_consume(self, client: Client) -> None:
-        async for attempt in until_possible(self._transient):
-            with attempt:
-                durable = await self._prepare()
+    async def _consume(self, client: Client, durable: DurableConsumer) -> None:
         subscribe = partial(PullSubscription, client, durable)
         dead_letters = DeadLetters(client, durable.name)
-        self._consumer = Consumer(durable.name, subscribe, dead_letters, self._handler, self._transient, self._policy)
+        name = durable.durable_name
+        self._consumer = Consumer(name, subscribe, dead_letters, self._handler, self._transient, self._policy)
         await self._consumer.run()
-        self._consumer = None
-
-    def start_over(self) -> None:
-        """Prepares the store again and subscribes anew, after the batch in hand."""
-        if self._consumer:
-            self._consumer.stop()
 
     def stop(self) -> None:
         """Lets the batch in hand end and gives back the rest; what only waits is cancelled."""

@@ -12,6 +12,7 @@ from messaging.connection import connect
 from operations.audit import Finding, audit
 from operations.dead_letters import dead_letters, send_again
 from operations.explain import explain_order
+from operations.rebuild import CannotRebuild, rebuild_view
 from operations.republish import republish
 from operations.snapshot import Snapshot
 from operations.sources import open_sources
@@ -139,6 +140,22 @@ def republish_command(settings: Settings, service: str) -> None:
         if service in {name, "all"}:
             number = asyncio.run(republish(name, settings.database_url(name)))
             click.echo(f"{name}: {number} states sent again")
+
+
+@saga.command("rebuild-view")
+@click.pass_obj
+def rebuild_view_command(settings: Settings) -> None:
+    """Builds the view anew from the stream, beside the live one, and waits until it has taken its place."""
+    asyncio.run(_rebuild_view(settings))
+
+
+async def _rebuild_view(settings: Settings) -> None:
+    async with open_sources(settings) as sources:
+        try:
+            async for line in rebuild_view(sources, settings):
+                click.echo(line)
+        except CannotRebuild as error:
+            raise click.ClickException(str(error)) from error
 
 
 if __name__ == "__main__":

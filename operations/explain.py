@@ -7,6 +7,7 @@ import asyncpg
 
 from messaging.envelope import ID
 from operations.sources import TOPICS, Sources, kafka_records, stream_messages
+from services.history.views import ViewBeingBuilt
 
 ORDER = """
 SELECT customer_id, total_cents, state, rejection_reason, version, created_at FROM orders WHERE id = $1
@@ -60,7 +61,10 @@ async def _reservation_line(customers: asyncpg.Pool, order_id: int) -> str:
 
 
 async def _view_line(sources: Sources, order_id: int) -> str:
-    document = await sources.views.find_order(order_id)
+    try:
+        document = await sources.views.find_order(order_id)
+    except ViewBeingBuilt:
+        return "view         is being built"
     if document is None:
         return "view         the history does not show the order"
     return f"view         {document['state']}, version {document['version']}"

@@ -14,10 +14,12 @@ from nats.js.errors import NotFoundError
 from infra.provision.settings import Settings
 from messaging.connection import connect
 from messaging.envelope import ID, KAFKA_OFFSET, KAFKA_PARTITION, KAFKA_TOPIC, KAFKA_TOPIC_ID, MESSAGE_ID
-from messaging.streams import DEAD_LETTERS, EVENTS, request
+from messaging.progress import read_progress
+from messaging.streams import DEAD_LETTERS, EVENTS, consumer_infos, request
 from operations.snapshot import Customer, KafkaPosition, Order, OutboxEvent, Reservation, Snapshot, StreamMessage
 from services.bridge.kafka import KafkaRecords, Topic
 from services.bridge.translate import Record
+from services.history.subscriptions import EVERYTHING, place_of
 from services.history.views import Views
 
 TOPICS = ("events.customer", "events.order", "events.probe")
@@ -62,13 +64,18 @@ class Sources:
         )
 
     async def backlog(self) -> Mapping[str, int]:
-        """By durable consumer, the messages that it has not acknowledged yet."""
+        """By durable consumer, the messages that it has not acknowledged yet; without those of swapped out views."""
         try:
-            listed = await request(self.nats, f"CONSUMER.LIST.{EVENTS}")
+            infos = await consumer_infos(self.nats, EVENTS)
         except NotFoundError:
             return {}
-        durable = [info for info in listed["consumers"] if info["config"].get("durable_name")]
-        return {info["name"]: info["num_pending"] + info["num_ack_pending"] for info in durable}
+        wanted = {place_of(name).durable_name for name in (await self.views.look()).wanted}
+        return {
+            info["name"]: read_progress(info).left
+            for info in infos
+            if info["config"].get("durable_name")
+            and (info["name"] in wanted or not info["name"].startswith(EVERYTHING.name))
+        }
 
     async def _dead_letters(self) -> Mapping[str, int]:
         try:
@@ -98,10 +105,14 @@ class Sources:
         return {order_id: Order(*rest) for order_id, *rest in await self.orders.fetch(ORDERS)}
 
     async def _view(self) -> tuple[Mapping[int, tuple[str, int]], Mapping[int, Order]]:
-        customers = {d["_id"]: (d["name"], d["creditLimit"]) async for d in self.views.every_customer()}
+        live = (await self.views.look()).live
+        if live is None:
+            return {}, {}
+        view = self.views.generation(live)
+        customers = {d["_id"]: (d["name"], d["creditLimit"]) async for d in view.every_customer()}
         orders = {
             d["_id"]: Order(d["customerId"], d["total"], d["state"], d["reason"], d["version"])
-            async for d in self.views.every_order()
+            async for d in view.every_order()
         }
         return customers, orders
 
@@ -132,15 +143,15 @@ async def open_sources(settings: Settings) -> AsyncIterator[Sources]:
         views.close()
 
 
-async def stream_messages(client: Client) -> AsyncIterator[StreamMessage]:
-    """The stream's messages up to its present end, without their payloads."""
+async def stream_messages(client: Client, first: int = 1) -> AsyncIterator[StreamMessage]:
+    """The stream's messages from a sequence up to its present end, without their payloads."""
     try:
         state = (await request(client, f"STREAM.INFO.{EVENTS}"))["state"]
     except NotFoundError:
         return
-    if state["messages"] == 0:
+    if state["messages"] == 0 or state["last_seq"] < first:
         return
-    config = ConsumerConfig(deliver_policy=DeliverPolicy.ALL, headers_only=True)
+    config = ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=first, headers_only=True)
     subscription = await client.jetstream().subscribe("events.>", stream=EVENTS, ordered_consumer=True, config=config)
     try:
         while True:

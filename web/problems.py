@@ -3,7 +3,8 @@
     Problem                the request cannot be served; carries the status and what to do about it
     ├── BadInput           400, names each field that is wrong
     ├── NotFound           404
-    └── Conflict           409
+    ├── Conflict           409
+    └── Unavailable        503, with Retry-After
 
 Any other exception becomes a 500 that tells nothing of the inside, and is logged with its traceback.
 """
@@ -75,6 +76,14 @@ class Conflict(Problem):
         super().__init__(HTTPStatus.CONFLICT, detail)
 
 
+class Unavailable(Problem):
+    """503: not now; the same request can be answered a moment later."""
+
+    def __init__(self, detail: str) -> None:
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        super().__init__(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=headers)
+
+
 def problem_response(problem: Problem) -> Response:
     """The problem as an HTTP answer."""
     body = {
@@ -114,13 +123,8 @@ def _methods_of(request: Request) -> set[str]:
 
 async def _on_outage(request: Request, error: Exception) -> Response:
     log.warning("%s %s: %s: %s", request.method, request.url.path, type(error).__name__, error)
-    return problem_response(
-        Problem(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            "the service cannot reach its database right now; try again (with the same Idempotency-Key)",
-            headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
-        )
-    )
+    detail = "the service cannot reach its database right now; try again (with the same Idempotency-Key)"
+    return problem_response(Unavailable(detail))
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:

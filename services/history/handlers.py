@@ -7,16 +7,16 @@ from messaging.envelope import Envelope
 from messaging.errors import Undecodable
 from services.history.events import VIEW_EVENTS, ViewEvent
 from services.history.projection import project
-from services.history.views import Views
+from services.history.views import Generation
 
 
-async def handle_events(views: Views, envelopes: Sequence[Envelope]) -> None:
-    """Brings the view up to a batch of events.
+async def handle_events(view: Generation, envelopes: Sequence[Envelope]) -> None:
+    """Brings one generation of the view up to a batch of events.
 
     Raises:
         Undecodable: a payload is not what its type promises, or the type is unknown.
     """
-    await views.apply(project([_read(envelope) for envelope in envelopes]))
+    await view.apply(project([_read(envelope) for envelope in envelopes]))
 
 
 def _read(envelope: Envelope) -> ViewEvent:

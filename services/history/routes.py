@@ -40,9 +40,9 @@ async def list_orders(request: Request) -> Response:
     """GET /customers/{customerId}/orders?limit=&after=: the whole history, newest first."""
     customer_id = path_id(request, "customerId")
     page = requested_page(request)
-    if not await _views(request).knows_customer(customer_id):
-        raise _unknown_customer(customer_id)
     orders = await _views(request).list_orders(customer_id, page.after, page.limit)
+    if orders is None:
+        raise _unknown_customer(customer_id)
     items = [_order(order) for order in orders]
     return JsonResponse(page_body(request, page, items, orders[-1]["_id"] if orders else None))
 

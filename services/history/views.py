@@ -1,33 +1,36 @@
 """The view in MongoDB: the only file that knows the driver.
 
-Collections, amounts in cents:
+Collections, amounts in cents; each generation of the view has two of its own:
 
-    customers {_id: customer id, name, creditLimit, version}
-    orders    {_id: order id, customerId, total, state, reason, version}
-    identity  {_id: "view", value}     made with the view; another one, or none, after it was wiped
+    customers_<generation>  {_id: customer id, name, creditLimit, version}
+    orders_<generation>     {_id: order id, customerId, total, state, reason, version}
+    generations             {_id: "view", live, building, swappedAt}   one document; none: the view was wiped
 
 A customer's page is one read of each, by key and by index. Orders are not embedded in their
 customer: such a document is written anew with each order, and has to forget old ones before
-MongoDB's 16 MB (docs/adr/0006).
+MongoDB's 16 MB (docs/adr/0006). What generations are for is in docs/adr/0010.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import wraps
+from secrets import token_hex
 from typing import Any, ParamSpec, TypeVar
-from uuid import uuid4
 
-from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
-from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument, UpdateOne, WriteConcern
-from pymongo.errors import BulkWriteError, ConnectionFailure, OperationFailure, WTimeoutError
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
+from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne, WriteConcern
+from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError, OperationFailure, WTimeoutError
 
 from services.history.events import CustomerState, OrderState
+from services.history.generations import Generations
 from services.history.projection import Changes
 
 Document = dict[str, Any]
 
 NEWEST_ORDERS = 100
 """How many orders a customer's page shows; the others are on the pages of the list."""
+
+THE_VIEW: Document = {"_id": "view"}
 
 # Acknowledged only when it is in the journal on disk.
 DURABLE = WriteConcern(w="majority", j=True)
@@ -44,12 +47,19 @@ TRANSIENT_CODES = frozenset(
         13436,  # not primary or recovering
         13,  # unauthorized, and
         18,  # authentication failed: after a wipe the user is made again with the view's database
+        175,  # query killed, and
+        43,  # cursor not found: the collection was dropped under a reader, who reads again from another
+        215,  # the database is being dropped
     }
 )
 
 
 class ViewUnavailable(Exception):
     """MongoDB refuses for now; a retry can cure it."""
+
+
+class ViewBeingBuilt(Exception):
+    """No generation is complete yet, so there is nothing to read."""
 
 
 TRANSIENT_ERRORS: tuple[type[Exception], ...] = (ConnectionFailure, WTimeoutError, ViewUnavailable)
@@ -74,46 +84,22 @@ def _names_outages(method: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R
     return call
 
 
-class Views:
-    """Reads and writes the view.
+class Generation:
+    """One generation of the view: written by its own consumer, and read while it is live."""
 
-    Args:
-        url: MongoDB's, with the database's name.
-    """
-
-    def __init__(self, url: str) -> None:
-        self._client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(
-            url, appname="history", serverSelectionTimeoutMS=3_000, connectTimeoutMS=3_000, socketTimeoutMS=30_000
-        )
-        self._database = self._client.get_default_database(write_concern=DURABLE)
-        self._customers: AsyncIOMotorCollection[Document] = self._database["customers"]
-        self._orders: AsyncIOMotorCollection[Document] = self._database["orders"]
-        self._identity: AsyncIOMotorCollection[Document] = self._database["identity"]
-        self._prepared = ""
-
-    def close(self) -> None:
-        self._client.close()
+    def __init__(self, database: AsyncIOMotorDatabase[Document], name: str) -> None:
+        self.customers: AsyncIOMotorCollection[Document] = database[f"customers_{name}"]
+        self.orders: AsyncIOMotorCollection[Document] = database[f"orders_{name}"]
 
     @_names_outages
-    async def prepare(self) -> str:
-        """Creates the index that a customer's orders are found by, and returns the view's identity."""
-        await self._orders.create_indexes([IndexModel([("customerId", ASCENDING), ("_id", DESCENDING)])])
-        document = await self._identity.find_one_and_update(
-            {"_id": "view"}, {"$setOnInsert": {"value": uuid4().hex}}, upsert=True, return_document=ReturnDocument.AFTER
-        )
-        self._prepared = str(document["value"])
-        return self._prepared
+    async def prepare(self) -> None:
+        """Creates the index that a customer's orders are found by."""
+        await self.orders.create_indexes([IndexModel([("customerId", ASCENDING), ("_id", DESCENDING)])])
 
     @_names_outages
-    async def is_wiped(self) -> bool:
-        """Whether the view that was prepared is gone, with or without another in its place."""
-        document = await self._identity.find_one({"_id": "view"})
-        return self._prepared != "" and (document is None or document["value"] != self._prepared)
-
-    @_names_outages
-    async def ping(self) -> None:
-        """A readiness check: raises what keeps MongoDB from answering."""
-        await self._database.command("ping")
+    async def drop(self) -> None:
+        await self.customers.drop()
+        await self.orders.drop()
 
     @_names_outages
     async def apply(self, changes: Changes) -> None:
@@ -125,48 +111,140 @@ class Views:
             one of TRANSIENT_ERRORS: MongoDB is away or asks for a repetition.
         """
         await asyncio.gather(
-            _write(self._customers, [_customer_update(state) for state in changes.customers.values()]),
-            _write(self._orders, [_order_update(state) for state in changes.orders.values()]),
+            _write(self.customers, [_customer_update(state) for state in changes.customers.values()]),
+            _write(self.orders, [_order_update(state) for state in changes.orders.values()]),
         )
 
     @_names_outages
     async def find_customer(self, customer_id: int) -> tuple[Document, list[Document]] | None:
         """The customer's document and the newest orders, highest id first; None if there is no such customer."""
         customer, orders = await asyncio.gather(
-            self._customers.find_one({"_id": customer_id}), self.list_orders(customer_id, None, NEWEST_ORDERS)
+            self.customers.find_one({"_id": customer_id}), self._orders_of(customer_id, None, NEWEST_ORDERS)
         )
         return (customer, orders) if customer else None
 
     @_names_outages
-    async def knows_customer(self, customer_id: int) -> bool:
-        return await self._customers.find_one({"_id": customer_id}, {"_id": 1}) is not None
+    async def list_orders(self, customer_id: int, below: int | None, limit: int) -> list[Document] | None:
+        """A customer's orders, highest id first, those with an id less than `below` if given; None as above."""
+        customer, orders = await asyncio.gather(
+            self.customers.find_one({"_id": customer_id}, {"_id": 1}), self._orders_of(customer_id, below, limit)
+        )
+        return orders if customer else None
+
+    async def _orders_of(self, customer_id: int, below: int | None, limit: int) -> list[Document]:
+        wanted: Document = {"customerId": customer_id}
+        if below is not None:
+            wanted["_id"] = {"$lt": below}
+        return await self.orders.find(wanted).sort("_id", DESCENDING).limit(limit).to_list(limit)
 
     @_names_outages
     async def count_customers(self) -> int:
         """Counted, not estimated: the estimate is wrong after MongoDB was killed."""
-        return int(await self._customers.count_documents({}, hint="_id_"))
+        return int(await self.customers.count_documents({}, hint="_id_"))
 
     @_names_outages
     async def find_order(self, order_id: int) -> Document | None:
-        return await self._orders.find_one({"_id": order_id})
-
-    @_names_outages
-    async def list_orders(self, customer_id: int, below: int | None, limit: int) -> list[Document]:
-        """A customer's orders, highest id first, those with an id less than `below` if given."""
-        wanted: Document = {"customerId": customer_id}
-        if below is not None:
-            wanted["_id"] = {"$lt": below}
-        return await self._orders.find(wanted).sort("_id", DESCENDING).limit(limit).to_list(limit)
+        return await self.orders.find_one({"_id": order_id})
 
     async def every_customer(self) -> AsyncIterator[Document]:
         """All customers' documents, for an audit."""
-        async for document in self._customers.find():
+        async for document in self.customers.find():
             yield document
 
     async def every_order(self) -> AsyncIterator[Document]:
         """All orders' documents, for an audit."""
-        async for document in self._orders.find():
+        async for document in self.orders.find():
             yield document
+
+
+class Views:
+    """Says which generation of the view counts, and reads from the live one.
+
+    Args:
+        url: MongoDB's, with the database's name.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(
+            url, appname="history", serverSelectionTimeoutMS=3_000, connectTimeoutMS=3_000, socketTimeoutMS=30_000
+        )
+        self._database = self._client.get_default_database(write_concern=DURABLE)
+        self._generations: AsyncIOMotorCollection[Document] = self._database["generations"]
+        self._live: str | None = None
+
+    def close(self) -> None:
+        self._client.close()
+
+    @_names_outages
+    async def ping(self) -> None:
+        """A readiness check: raises what keeps MongoDB from answering."""
+        await self._database.command("ping")
+
+    def generation(self, name: str) -> Generation:
+        return Generation(self._database, name)
+
+    @_names_outages
+    async def look(self) -> Generations:
+        """Which generations count at present; none of them in a database that is new, or was wiped."""
+        milliseconds = {"$subtract": ["$$NOW", "$swappedAt"]}
+        found = await self._generations.find_one(THE_VIEW, {"live": 1, "building": 1, "live_for": milliseconds})
+        generations = Generations()
+        if found:
+            generations = Generations(found["live"], found["building"], (found["live_for"] or 0) / 1000)
+        self._live = generations.live
+        return generations
+
+    @_names_outages
+    async def begin(self) -> str | None:
+        """Names a new generation to be built, and returns the name; None while another one is."""
+        name = token_hex(4)  # never the same again: a place in the stream belongs to it by its name
+        beginning = {"$set": {"building": name}, "$setOnInsert": {"live": None, "swappedAt": None}}
+        try:
+            await self._generations.update_one({**THE_VIEW, "building": None}, beginning, upsert=True)
+        except DuplicateKeyError:  # the document is there, and building another one
+            return None
+        return name
+
+    @_names_outages
+    async def swap(self, name: str) -> bool:
+        """Makes the generation that is being built the live one; False if it is not that (any more)."""
+        swapping = {"$set": {"live": name, "building": None}, "$currentDate": {"swappedAt": True}}
+        return (await self._generations.update_one({**THE_VIEW, "building": name}, swapping)).modified_count == 1
+
+    @_names_outages
+    async def stored(self) -> set[str]:
+        """The generations that have collections, whether they count or not."""
+        parts = [name.partition("_") for name in await self._database.list_collection_names()]
+        return {name for kind, _, name in parts if kind in ("customers", "orders") and name}
+
+    async def find_customer(self, customer_id: int) -> tuple[Document, list[Document]] | None:
+        return await self._read(lambda live: live.find_customer(customer_id))
+
+    async def list_orders(self, customer_id: int, below: int | None, limit: int) -> list[Document] | None:
+        return await self._read(lambda live: live.list_orders(customer_id, below, limit))
+
+    async def count_customers(self) -> int:
+        return await self._read(lambda live: live.count_customers())
+
+    async def find_order(self, order_id: int) -> Document | None:
+        return await self._read(lambda live: live.find_order(order_id))
+
+    async def _read(self, read: Callable[[Generation], Awaitable[R]]) -> R:
+        """Reads from the live generation; each read of this class is as the generation's own.
+
+        What was read counts only if the generation is still live behind it. Otherwise it may be a wiped one, which
+        fills with whatever comes next, or one of long ago whose collections are dropped: both look like an answer.
+
+        Raises:
+            ViewBeingBuilt: no generation is live.
+        """
+        live = self._live or (await self.look()).live
+        while live:
+            found = await read(self.generation(live))
+            live, before = (await self.look()).live, live
+            if live == before:
+                return found
+        raise ViewBeingBuilt
 
 
 async def _write(collection: AsyncIOMotorCollection[Document], updates: Sequence[UpdateOne]) -> None:

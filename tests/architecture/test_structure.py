@@ -21,6 +21,7 @@ PURE = {
     "services/customer/domain.py": {"contracts", "services.customer.events"},
     "services/order/domain.py": {"contracts", "services.order.events"},
     "services/history/projection.py": {"contracts", "services.history.events"},
+    "services/history/generations.py": {"messaging.progress"},
     "services/bridge/translate.py": {"messaging.envelope"},
 }
 """Modules without any surroundings, and what they may import besides the standard library."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from messaging.errors import SubscriptionLost
+from messaging.progress import last_sequence, pause, progress
 from messaging.pull import PullSubscription
 from messaging.streams import EVENTS, DurableConsumer, ensure_consumer, ensure_stream, request
 from tests.eventually import eventually_async
@@ -175,14 +176,6 @@ async def test_a_stream_that_was_made_anew_is_read_from_its_beginning(client: An
         assert await _take_and_ack(subscription, 1) == [b"new"]
 
 
-async def test_a_consumer_that_fills_another_store_starts_from_the_beginning(client: Any) -> None:
-    await _publish(client, b"1", b"2")
-    async with PullSubscription(client, replace(ORDERS, store="first")) as subscription:
-        await _take_and_ack(subscription, 2)
-    async with PullSubscription(client, replace(ORDERS, store="second")) as subscription:
-        assert await _take_and_ack(subscription, 2) == [b"1", b"2"]
-
-
 async def test_a_crash_of_the_server_is_noticed_and_the_place_is_kept(nats: Any, client: Any) -> None:
     await _publish(client, b"1", b"2")
     async with PullSubscription(client, IMPATIENT) as subscription:
@@ -202,3 +195,51 @@ async def test_the_position_tells_what_was_delivered(client: Any) -> None:
         await _take_and_ack(subscription, 2)
     [info] = (await request(client, f"CONSUMER.LIST.{EVENTS}"))["consumers"]
     assert (info["name"], info["delivered"]["stream_seq"]) == (ORDERS.name, 2)
+
+
+async def test_a_paused_consumer_hands_out_nothing_until_its_time_is_over(client: Any) -> None:
+    async with PullSubscription(client, ORDERS) as subscription:
+        await pause(client, ORDERS, 0.5)
+        await _publish(client, b"1")
+        held = await progress(client, ORDERS)
+        assert (held.delivered, held.acknowledged, held.left) == (0, 0, 1)
+        assert await _take_and_ack(subscription, 1) == [b"1"]
+
+
+async def test_what_was_handed_out_before_a_pause_can_be_acked_in_it(client: Any) -> None:
+    await _publish(client, b"1")
+    async with PullSubscription(client, ORDERS) as subscription:
+        [taken] = await _take(subscription, 1)
+        await pause(client, ORDERS, 30.0)
+        await taken.ack()
+        await eventually_async(lambda: _has_come_to(client, 1, left=0))
+
+
+async def test_a_consumer_has_come_as_far_as_nothing_before_is_unacknowledged(client: Any) -> None:
+    await _publish(client, b"1", b"2", b"3")
+    async with PullSubscription(client, ORDERS) as subscription:
+        first, second, third = await _take(subscription, 3)
+        await second.ack()
+        await eventually_async(lambda: _has_come_to(client, 0, left=2))
+        await first.ack()
+        await eventually_async(lambda: _has_come_to(client, 2, left=1))
+        await third.ack()
+        await eventually_async(lambda: _has_come_to(client, 3, left=0))
+    assert await last_sequence(client, EVENTS) == 3
+
+
+async def _has_come_to(client: Any, sequence: int, left: int) -> None:
+    come = await progress(client, ORDERS)
+    assert (come.acknowledged, come.left) == (sequence, left)
+
+
+async def test_a_place_of_another_generation_starts_from_the_beginning_and_goes_on_by_itself(client: Any) -> None:
+    first, second = replace(ORDERS, generation="a"), replace(ORDERS, generation="b")
+    await _publish(client, b"1", b"2")
+    async with PullSubscription(client, first) as subscription:
+        assert await _take_and_ack(subscription, 2) == [b"1", b"2"]
+    async with PullSubscription(client, second) as subscription:
+        assert await _take_and_ack(subscription, 2) == [b"1", b"2"]
+    await _publish(client, b"3")
+    async with PullSubscription(client, first) as subscription:
+        assert await _take_and_ack(subscription, 1) == [b"3"]

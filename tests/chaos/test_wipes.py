@@ -15,7 +15,7 @@ from pymongo import AsyncMongoClient
 
 from infra.native import Stack
 from infra.provision.settings import Settings
-from messaging.streams import DEAD_LETTERS, EVENTS, request
+from messaging.streams import DEAD_LETTERS, EVENTS, consumer_infos, request
 from tests.chaos.checker import verdict
 from tests.chaos.workload import Workload
 from tests.eventually import eventually_async
@@ -69,7 +69,11 @@ async def delete_streams(stack: Stack) -> None:
 
 
 async def delete_consumers(stack: Stack) -> None:
-    await jetstream(stack, *(f"CONSUMER.DELETE.{EVENTS}.{name}" for name in ("customer", "order", "history")))
+    settings = Settings.read(stack.environment("keeper"))
+    client = await nats.connect(settings.nats_url, token=settings.nats_token)
+    names = [info["name"] for info in await consumer_infos(client, EVENTS)]
+    await client.close()
+    await jetstream(stack, *(f"CONSUMER.DELETE.{EVENTS}.{name}" for name in names))
 
 
 async def delete_jetstream_store(stack: Stack) -> None:

@@ -13,7 +13,7 @@ from pymongo import MongoClient
 from infra.native import Stack
 from messaging.connection import connect
 from messaging.postgres import open_pool
-from services.history.views import Views
+from services.history.views import Generation, Views
 from tests.engines import TOKEN, KafkaTopics, NatsServer, fresh_database
 
 
@@ -52,9 +52,16 @@ def mongodb_url(addresses: Mapping[str, str]) -> Iterator[str]:
 @pytest.fixture
 async def views(mongodb_url: str) -> AsyncIterator[Views]:
     views = Views(mongodb_url)
-    await views.prepare()
     yield views
     views.close()
+
+
+@pytest.fixture
+async def generation(views: Views) -> Generation:
+    """One that could be live."""
+    generation = views.generation("a")
+    await generation.prepare()
+    return generation
 
 
 @pytest.fixture

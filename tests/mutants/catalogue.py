@@ -7,8 +7,11 @@ CUSTOMER_HANDLERS = "services/customer/handlers.py"
 ORDER = "services/order/domain.py"
 ORDER_HANDLERS = "services/order/handlers.py"
 PROJECTION = "services/history/projection.py"
+GENERATIONS = "services/history/generations.py"
+WATCH = "services/history/watch.py"
 CONSUMER = "messaging/consumer.py"
 GROUP_COMMIT = "messaging/group_commit.py"
+PROGRESS = "messaging/progress.py"
 PULL = "messaging/pull.py"
 STREAMS = "messaging/streams.py"
 DEAD_LETTERS = "messaging/dead_letters.py"
@@ -163,11 +166,30 @@ MUTANTS = [
     Mutant("a dead letter carries the fence", DEAD_LETTERS, "if not name.startswith(FOR_THE_SERVER)}", "}"),
     Mutant("a consumer starts at new messages", STREAMS, '"deliver_policy": "all"', '"deliver_policy": "new"'),
     Mutant(
-        "a wiped view keeps the old position",
+        "generations share a place in the stream",
         STREAMS,
-        'if info["config"].get("metadata", {}).get(STORE, "") != consumer.store:',
-        "if False:",
+        'return f"{self.name}_{self.generation}" if self.generation else self.name',
+        "return self.name",
     ),
+    Mutant(
+        "what is in hand counts as done",
+        PROGRESS,
+        'left=info["num_pending"] + info["num_ack_pending"]',
+        'left=info["num_pending"]',
+    ),
+    Mutant(
+        "a view is swapped in before it has caught up",
+        GENERATIONS,
+        "return building.left == 0 or (end_before is not None and building.acknowledged >= end_before)",
+        "return True",
+    ),
+    Mutant(
+        "the live view goes on during the swap",
+        WATCH,
+        "        await pause(client, place_of(live), STANDSTILL_SECONDS)\n",
+        "",
+    ),
+    Mutant("the live view is cleared away", WATCH, "stored.difference(generations.wanted)", "stored"),
     Mutant("the position is off by one", BRIDGE, "int(headers[KAFKA_OFFSET]) + 1", "int(headers[KAFKA_OFFSET]) + 2"),
     Mutant("the topic's id is ignored", BRIDGE, "if headers.get(KAFKA_TOPIC_ID) == topic.id:", "if headers:"),
     Mutant(

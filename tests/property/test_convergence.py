@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from infra.native import Stack
 from messaging.postgres import apply_schema, open_pool
 from services.customer.app import SCHEMA as CUSTOMER_SCHEMA
+from services.history.views import Views
 from services.order.app import SCHEMA as ORDER_SCHEMA
-from tests.property.world import UNKNOWN_CUSTOMER, OpenViews, World
+from tests.property.world import UNKNOWN_CUSTOMER, World
 
 
 async def _fresh_database(admin_url: str, name: str, schema: str) -> asyncpg.Pool:
@@ -47,16 +48,16 @@ def world(stack: Stack, runner: asyncio.Runner) -> Iterator[World]:
     orders = runner.run(_fresh_database(admin_url, "property_order", ORDER_SCHEMA))
     admin_of_views = stack.environment("keeper")["MONGODB_ADMIN_URL"]
     views = runner.run(_open_views(_database_url(admin_of_views, "property")))
-    yield World(customers, orders, views)
+    yield World(customers, orders, views.generation("only"))
     views.close()
     runner.run(customers.close())
     runner.run(orders.close())
 
 
-async def _open_views(url: str) -> OpenViews:
+async def _open_views(url: str) -> Views:
     # Inside of the loop that will use it: the driver takes hold of the running one.
-    views = OpenViews(url)
-    await views.prepare()
+    views = Views(url)
+    await views.generation("only").prepare()
     return views
 
 

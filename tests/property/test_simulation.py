@@ -33,6 +33,7 @@ STRIKES = (
     "row repeated by Debezium",
     "snapshot of the outbox",
     "tail of the stream lost",
+    "view swapped in beside a live one",
 )
 
 

@@ -15,7 +15,7 @@ from services.customer.handlers import create_customer, handle_order_events
 from services.customer.repository import Repository as CustomerRepository
 from services.customer.requests import CreateCustomer
 from services.history.handlers import handle_events
-from services.history.views import Views
+from services.history.views import Generation
 from services.order.domain import NotCancellable
 from services.order.handlers import cancel_order, create_order, handle_credit_decisions, reject_overdue_orders
 from services.order.repository import Repository as OrderRepository
@@ -65,8 +65,8 @@ class Road:
 class World:
     """The three services' stores and handlers, and the roads between them."""
 
-    def __init__(self, customers: asyncpg.Pool, orders: asyncpg.Pool, views: Views) -> None:
-        self.customers, self.orders, self.views = customers, orders, views
+    def __init__(self, customers: asyncpg.Pool, orders: asyncpg.Pool, view: Generation) -> None:
+        self.customers, self.orders, self.view = customers, orders, view
         self.customer_repository = CustomerRepository(customers)
         self.order_repository = OrderRepository(orders)
         self.waiting = Waiting()
@@ -75,8 +75,8 @@ class World:
         """An empty world again; cheaper than a new one."""
         await self.customers.execute("TRUNCATE customers, credit_reservations, outbox RESTART IDENTITY")
         await self.orders.execute("TRUNCATE orders, outbox RESTART IDENTITY")
-        await self.views.customers.delete_many({})
-        await self.views.orders.delete_many({})
+        await self.view.customers.delete_many({})
+        await self.view.orders.delete_many({})
         self.read_up_to = {self.customers: FIRST_ID, self.orders: FIRST_ID}
         order_events = frozenset({"OrderCreated", "OrderApproved", "OrderRejected", "OrderCancelled"})
         decisions = frozenset({"CreditReserved", "CreditLimitExceeded", "CustomerValidationFailed"})
@@ -93,7 +93,7 @@ class World:
         await handle_credit_decisions(self.order_repository, self.waiting, batch)
 
     async def _to_history(self, batch: Sequence[Envelope]) -> None:
-        await handle_events(self.views, batch)
+        await handle_events(self.view, batch)
 
     async def create_customer(self, limit: int) -> None:
         await create_customer(
@@ -161,7 +161,7 @@ class World:
             assert row["reserved_cents"] == sum(approved)
 
     async def _assert_view_agrees(self, orders: dict[int, dict[str, object]]) -> None:
-        seen = {d["_id"]: d async for d in self.views.orders.find()}
+        seen = {d["_id"]: d async for d in self.view.orders.find()}
         assert seen == {
             o["id"]: {
                 "_id": o["id"],
@@ -173,18 +173,6 @@ class World:
             }
             for o in orders.values()
         }
-        named = {d["_id"]: (d["name"], d["creditLimit"]) async for d in self.views.customers.find()}
+        named = {d["_id"]: (d["name"], d["creditLimit"]) async for d in self.view.customers.find()}
         rows = await self.customers.fetch("SELECT id, name, credit_limit_cents FROM customers")
         assert named == {row["id"]: (row["name"], row["credit_limit_cents"]) for row in rows}
-
-
-class OpenViews(Views):
-    """The view, with its collections in the open for the test."""
-
-    @property
-    def customers(self):
-        return self._customers
-
-    @property
-    def orders(self):
-        return self._orders

@@ -3,11 +3,15 @@
 import asyncio
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from messaging.streams import SECOND
 from tests.simulation.stream import Stored, Stream, Wire, matches
 from tests.simulation.world import World
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+"""The server's clock at the beginning of a run."""
 
 FORGOTTEN_AT_A_CRASH = 4
 """At most so many of its last steps a consumer has not written down when the server crashes."""
@@ -50,14 +54,28 @@ class Durable:
         self._again: list[int] = []
         self._requests: list[Request] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._paused_until = 0.0
 
     @property
     def name(self) -> str:
         return str(self.config["durable_name"])
 
     def info(self) -> dict[str, Any]:
-        delivered = {"consumer_seq": self._deliveries, "stream_seq": self._position}
-        return {"name": self.name, "config": self.config, "delivered": delivered, "num_pending": 0}
+        acknowledged = min(self._pending, default=self._position + 1) - 1
+        return {
+            "name": self.name,
+            "config": self.config,
+            "delivered": {"consumer_seq": self._deliveries, "stream_seq": self._position},
+            "ack_floor": {"stream_seq": acknowledged},
+            "num_pending": sum(self._wants(message) for message in self._stream.messages[self._position :]),
+            "num_ack_pending": len(self._pending),
+            "ts": (START + timedelta(seconds=self._world.now)).isoformat(),
+        }
+
+    def pause(self, until: str) -> None:
+        """Hands out nothing until then."""
+        self._paused_until = (datetime.fromisoformat(until) - START).total_seconds()
+        asyncio.get_running_loop().call_at(self._paused_until, self.deliver)
 
     # Requests
 
@@ -107,6 +125,8 @@ class Durable:
 
     def deliver(self) -> None:
         """Hands out what there is to those who asked."""
+        if self._world.now < self._paused_until:
+            return
         while self._requests and len(self._pending) < self.config["max_ack_pending"]:
             message = self._next()
             if message is None:
@@ -121,9 +141,12 @@ class Durable:
         while self._position < self._stream.last_sequence:
             message = self._stream.messages[self._position]
             self._position += 1
-            if any(matches(pattern, message.subject) for pattern in self.config["filter_subjects"]):
+            if self._wants(message):
                 return message
         return None
+
+    def _wants(self, message: Stored) -> bool:
+        return any(matches(pattern, message.subject) for pattern in self.config["filter_subjects"])
 
     def _hand_out(self, message: Stored, request: Request) -> None:
         self._deliveries += 1
@@ -188,7 +211,7 @@ class Durable:
         forgotten = self._world.rng.randint(0, FORGOTTEN_AT_A_CRASH)
         for sequence in range(max(0, self._position - forgotten) + 1, self._position + 1):
             message = self._stream.messages[sequence - 1] if sequence <= self._stream.last_sequence else None
-            if message and any(matches(pattern, message.subject) for pattern in self.config["filter_subjects"]):
+            if message and self._wants(message):
                 self._pending.setdefault(sequence, Pending(0, self._world.now + self._ack_wait, 1))
         self._wake_at_the_next_deadline()
 

@@ -9,7 +9,7 @@ from messaging.envelope import KAFKA_OFFSET, KAFKA_PARTITION, KAFKA_TOPIC, KAFKA
 from messaging.streams import DEAD_LETTERS, EVENTS
 from services.customer.domain import Customer, Reservation, ReservationState
 from services.order.domain import Order, OrderState, RejectionReason
-from tests.simulation.mongo import Document
+from tests.simulation.mongo import KINDS, Document
 from tests.simulation.plan import CreateCustomer, PlaceOrder
 from tests.simulation.postgres import Key
 from tests.simulation.repositories import CUSTOMERS, ORDERS, RESERVATIONS
@@ -43,6 +43,9 @@ class Invariants:
         self._system = system
         self._world = system.world
         self._seen: dict[Key, Any] = {}
+        self._shown: dict[tuple[str, int], int] = {}
+        kinds = {fault.kind for fault in system.plan.faults}
+        self._stream_lasts = not kinds & {"nats wiped", "stream deleted", "tail lost"}
 
     # After every step
 
@@ -88,6 +91,26 @@ class Invariants:
             self._world.require(
                 now["version"] > before["version"], "view: %s goes back from %s to %s", collection, before, now
             )
+        kind, _, generation = collection.partition("_")
+        if generation == self._system.mongo.generations.live:
+            self._shown[kind, now["_id"]] = now["version"]
+
+    def after_swap(self) -> None:
+        """Readers find all that any generation has ever shown, unless the stream has lost it."""
+        if self._stream_lasts:
+            for (kind, number), version in self._shown.items():
+                found = self._system.mongo.shown(kind).get(number, {})
+                holds = found.get("version", 0) >= version
+                self._world.require(
+                    holds, "swapped in: %s %d is %s, version %d was shown", kind, number, found, version
+                )
+        for kind in KINDS:
+            shown = self._system.mongo.shown(kind)
+            self._shown |= {(kind, number): document["version"] for number, document in shown.items()}
+
+    def before_drop(self, generation: str) -> None:
+        wanted = self._system.mongo.generations.wanted
+        self._world.require(generation not in wanted, "view: generation %s is dropped, %s count", generation, wanted)
 
     def after_append(self, stream: str, stored: Stored) -> None:
         if stream == DEAD_LETTERS:
@@ -150,7 +173,10 @@ class Invariants:
                 yield f"customer {customer.id}: {customer.reserved} reserved, {approved} approved"
 
     def _view(self) -> Iterator[str]:
-        shown = {document["_id"]: document for document in self._system.mongo.orders.values()}
+        mongo = self._system.mongo
+        if mongo.stored() != {mongo.generations.live} or mongo.generations.building:
+            yield f"view: {mongo.generations} counts, and there are {mongo.stored()}"
+        shown, shown_customers = mongo.shown("orders"), mongo.shown("customers")
         orders = self._system.databases["order"].rows(ORDERS)
         for order in orders.values():
             expected = {
@@ -166,12 +192,10 @@ class Invariants:
         customers = self._system.databases["customer"].rows(CUSTOMERS)
         yield from (f"view: order {extra} does not exist" for extra in shown.keys() - orders.keys())
         for customer in customers.values():
-            document = self._system.mongo.customers.get(customer.id, {})
+            document = shown_customers.get(customer.id, {})
             if (document.get("name"), document.get("creditLimit")) != (customer.name, customer.credit_limit):
                 yield f"view: {document} in the place of {customer}"
-        yield from (
-            f"view: customer {extra} does not exist" for extra in self._system.mongo.customers.keys() - customers
-        )
+        yield from (f"view: customer {extra} does not exist" for extra in shown_customers.keys() - customers)
 
     def _path(self) -> Iterator[str]:
         """Every outbox row is in Kafka, and every record of Kafka is in the stream, once."""

@@ -189,6 +189,8 @@ class Server:
         if verb == "DELETE":
             self.delete_durable(stream_name, name)
             return {"success": True}
+        if verb == "PAUSE":
+            stream.durables[name].pause(request["pause_until"])
         info: Json = stream.durables[name].info()
         return info
 

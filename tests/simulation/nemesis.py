@@ -95,16 +95,25 @@ async def _tail_lost(system: System, fault: Fault) -> None:
 
 
 async def _consumer_deleted(system: System, fault: Fault) -> None:
-    system.nats.delete_durable(EVENTS, fault.target)
+    for name in _durables(system, fault.target):
+        system.nats.delete_durable(EVENTS, name)
+
+
+def _durables(system: System, service: str) -> list[str]:
+    """A service's consumers; the history has one for each generation of the view."""
+    stream = system.nats.streams.get(EVENTS)
+    return [name for name in stream.durables if name.startswith(service)] if stream else []
 
 
 async def _redelivery(system: System, fault: Fault) -> None:
     """As if the ack wait were no longer than a transaction: what is in one instance's hands goes to the other, too."""
     over = system.world.now + fault.lasts
-    system.nats.expire_pending(fault.target)
-    while system.world.now < over:
+    while True:
+        for name in _durables(system, fault.target):
+            system.nats.expire_pending(name)
+        if system.world.now >= over:
+            return
         await pass_time(REDELIVERY_SECONDS)
-        system.nats.expire_pending(fault.target)
 
 
 async def _connection_cut(system: System, fault: Fault) -> None:
@@ -121,6 +130,17 @@ async def _mongo_down(system: System, fault: Fault) -> None:
 async def _mongo_wiped(system: System, fault: Fault) -> None:
     system.mongo.wipe()
     await _mongo_down(system, fault)
+
+
+async def _view_rebuilt(system: System, fault: Fault) -> None:
+    """As `./saga rebuild-view` does, and again when that is done."""
+    over = system.world.now + fault.lasts
+    while True:
+        if system.mongo.up:
+            system.mongo.begin()
+        if system.world.now >= over:
+            return
+        await pass_time(REDELIVERY_SECONDS)
 
 
 async def _slow(system: System, fault: Fault) -> None:
@@ -145,6 +165,7 @@ FAULTS: dict[str, Callable[[System, Fault], Any]] = {
     "connection cut": _connection_cut,
     "mongo down": _mongo_down,
     "mongo wiped": _mongo_wiped,
+    "view rebuilt": _view_rebuilt,
     "slow": _slow,
 }
 
@@ -157,7 +178,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "redelivery": CONSUMERS,
     "connection cut": ("customer", "order", "history", "bridge"),
 }
-OFTEN = ("kill", "kill", "kill", "connection cut", "redelivery")
+OFTEN = ("kill", "kill", "kill", "connection cut", "redelivery", "view rebuilt")
 
 
 def draw(rng: random.Random, actions: Sequence[Action]) -> tuple[Fault, ...]:

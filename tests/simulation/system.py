@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -21,9 +20,9 @@ from services.customer.app import HANDLER_TRANSIENT
 from services.customer.handlers import handle_order_events
 from services.customer.subscriptions import ORDERS
 from services.history.handlers import handle_events
-from services.history.subscriptions import EVERYTHING
+from services.history.subscriptions import place_of
 from services.history.views import TRANSIENT_ERRORS as VIEW_TRANSIENT
-from services.history.wipes import notice_wipes
+from services.history.watch import Watch
 from services.order.app import DEADLINE_CHECK_SECONDS
 from services.order.handlers import handle_credit_decisions, reject_overdue_orders
 from services.order.subscriptions import CREDIT_DECISIONS
@@ -41,6 +40,9 @@ from tests.simulation.repositories import CustomerRepository, OrderRepository
 from tests.simulation.workload import Clients
 from tests.simulation.world import World
 
+GRACE_SECONDS = 1.0
+"""Until a generation of the view that was swapped out is dropped."""
+
 Prepare = Callable[[], Awaitable[DurableConsumer]]
 
 
@@ -56,8 +58,9 @@ class System:
             name: Database(name, world, partial(self.invariants.after_commit, name)) for name in ("customer", "order")
         }
         self.nats = Server(world, plan.duplicate_window, self.invariants.after_append)
-        self.mongo = Mongo(world, self.invariants.after_view_write)
-        self._running: dict[str, Subscriber | Relay] = {}
+        check = self.invariants
+        self.mongo = Mongo(world, check.after_view_write, check.after_swap, check.before_drop)
+        self._running: dict[str, Subscriber | Watch | Relay] = {}
         self._handled: set[tuple[str, str]] = set()
         mains = {"customer": self._customer, "order": self._order, "history": self._history, "bridge": self._bridge}
         services = {name: self._instances(name, main) for name, main in mains.items()}
@@ -99,11 +102,23 @@ class System:
     async def _history(self, life: Life) -> None:
         views: Any = Views(self.mongo, life)
 
-        async def prepare() -> DurableConsumer:
-            return replace(EVERYTHING, store=await views.prepare())
+        def fill(generation: str) -> Subscriber:
+            view = views.generation(generation)
 
-        subscriber = self._subscriber(life, "history", prepare, partial(handle_events, views), VIEW_TRANSIENT)
-        await together(life, subscriber.run(), notice_wipes(views, subscriber.start_over))
+            async def prepare() -> DurableConsumer:
+                await view.prepare()
+                return place_of(generation)
+
+            handler = self._observed("history", partial(handle_events, view), generation)
+            return Subscriber("", "", "history", prepare, handler, VIEW_TRANSIENT)
+
+        async def connect() -> Any:
+            client = Client(self.nats, life)
+            await client.connect()
+            return client
+
+        watch = self._running[life.name] = Watch(views, connect, fill, GRACE_SECONDS)
+        await watch.run()
 
     async def _bridge(self, life: Life) -> None:
         client: Any = Client(self.nats, life)
@@ -133,18 +148,19 @@ class System:
         with mock.patch("messaging.subscriber.connect", connect):
             yield
 
-    def _observed(self, name: str, handler: Handler) -> Handler:
+    def _observed(self, name: str, handler: Handler, store: str = "") -> Handler:
         """Counts what the handler has to put up with."""
+        filled = f"{name} {store}"
 
         async def handle(envelopes: Sequence[Envelope]) -> None:
-            if any((name, envelope.event_id) in self._handled for envelope in envelopes):
+            if any((filled, envelope.event_id) in self._handled for envelope in envelopes):
                 self.world.struck(f"repeat reached the handler of {name}")
             try:
                 await handler(envelopes)
             except NotYetVisible:
                 self.world.struck("event came before its row was visible")
                 raise
-            self._handled.update((name, envelope.event_id) for envelope in envelopes)
+            self._handled.update((filled, envelope.event_id) for envelope in envelopes)
 
         return handle
 
