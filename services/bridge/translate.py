@@ -9,6 +9,7 @@ says why; its content stays in Kafka.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from messaging.envelope import (
     ID,
@@ -73,7 +74,7 @@ def partition_subjects(topic: str, partition: int) -> str:
 
 def translate(record: Record) -> Message:
     """The message for a record: its headers, its event id for deduplication, and its position."""
-    headers = {name: _header_value(value) for name, value in record.headers if value and _HEADER_NAME.fullmatch(name)}
+    headers = {name: _header_value(value) for name, value in record.headers if value and _is_header_name(name)}
     payload, event_type = record.value, headers.get(TYPE, "")
     token = event_type if _TYPE_TOKEN.fullmatch(event_type) else UNREADABLE
     if (size := _size(headers)) > LARGEST_HEADERS:
@@ -88,6 +89,11 @@ def translate(record: Record) -> Message:
     headers[KAFKA_PARTITION] = str(record.partition)
     headers[KAFKA_OFFSET] = str(record.offset)
     return Message(f"{record.topic}.{record.partition}.{token}", headers, payload)
+
+
+@lru_cache(maxsize=256)  # the same few names in every record
+def _is_header_name(name: str) -> bool:
+    return _HEADER_NAME.fullmatch(name) is not None
 
 
 def _size(headers: Mapping[str, str]) -> int:

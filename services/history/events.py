@@ -5,7 +5,7 @@ from contracts.wire import Event, Id, Version
 
 
 class CustomerState(Event):
-    """The part of any event about an existing customer that the view shows."""
+    """The part of CustomerCreated that the view shows."""
 
     customer_id: Id
     name: str
@@ -31,8 +31,9 @@ class Nothing(Event):
 ViewEvent = CustomerState | OrderState | Nothing
 VIEW_EVENTS: dict[str, type[ViewEvent]] = {
     "CustomerCreated": CustomerState,
-    "CreditReserved": CustomerState,
-    "CreditLimitExceeded": CustomerState,
+    # A decision changes a customer's available credit, which the view does not show.
+    "CreditReserved": Nothing,
+    "CreditLimitExceeded": Nothing,
     "CustomerValidationFailed": Nothing,
     "OrderCreated": OrderState,
     "OrderApproved": OrderState,
