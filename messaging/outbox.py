@@ -69,11 +69,6 @@ async def append(connection: "asyncpg.pool.PoolConnectionProxy", rows: Sequence[
 
 
 async def delete_expired(pool: asyncpg.Pool, retention: timedelta, batch: int = CLEANING_BATCH) -> int:
-    """Deletes rows older than the retention, `batch` rows a transaction, and returns how many."""
-    total = 0
-    while True:
-        status = await pool.execute(DELETE_EXPIRED, retention, batch)
-        deleted = int(status.removeprefix("DELETE "))
-        total += deleted
-        if deleted < batch:
-            return total
+    """Deletes rows older than the retention, `batch` at most, and returns how many."""
+    status = await pool.execute(DELETE_EXPIRED, retention, batch)
+    return int(status.removeprefix("DELETE "))

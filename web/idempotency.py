@@ -62,11 +62,6 @@ async def keep(connection: "asyncpg.pool.PoolConnectionProxy", key: str, answer:
 
 
 async def delete_expired(pool: asyncpg.Pool, retention: timedelta, batch: int = 5_000) -> int:
-    """Forgets keys older than the retention, `batch` a transaction, and returns how many."""
-    total = 0
-    while True:
-        status = await pool.execute(DELETE_EXPIRED, retention, batch)
-        deleted = int(status.removeprefix("DELETE "))
-        total += deleted
-        if deleted < batch:
-            return total
+    """Forgets keys older than the retention, `batch` at most, and returns how many."""
+    status = await pool.execute(DELETE_EXPIRED, retention, batch)
+    return int(status.removeprefix("DELETE "))

@@ -107,19 +107,15 @@ async def handle_credit_decisions(repository: Repository, waiting: Waiting, enve
 async def reject_overdue_orders(
     repository: Repository, waiting: Waiting, deadline: timedelta, batch: int = OVERDUE_BATCH
 ) -> int:
-    """Rejects orders that are PENDING for longer than the deadline, a batch a transaction; returns how many."""
-    total = 0
-    while True:
-        async with repository.transaction() as transaction:
-            overdue = await transaction.lock_overdue_orders(deadline, batch)
-            changes = [change for order in overdue if (change := domain.time_out(order))]
-            if changes:
-                await transaction.store_orders([order for order, _ in changes])
-                await transaction.append([_row(event, None) for _, event in changes])
-        waiting.announce(order.id for order, _ in changes)
-        total += len(changes)
-        if len(overdue) < batch:
-            return total
+    """Rejects orders that are PENDING for longer than the deadline, `batch` at most, and returns how many."""
+    async with repository.transaction() as transaction:
+        overdue = await transaction.lock_overdue_orders(deadline, batch)
+        changes = [change for order in overdue if (change := domain.time_out(order))]
+        if changes:
+            await transaction.store_orders([order for order, _ in changes])
+            await transaction.append([_row(event, None) for _, event in changes])
+    waiting.announce(order.id for order, _ in changes)
+    return len(changes)
 
 
 async def republish(repository: Repository, batch: int = REPUBLISH_BATCH) -> int:

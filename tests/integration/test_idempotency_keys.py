@@ -58,6 +58,6 @@ async def test_keys_expire_each_for_itself_and_in_bounded_batches(pool: asyncpg.
         await _ask(pool, str(number), answer=number)
     old = [str(number) for number in range(0, 12, 2)]
     await pool.execute(AGE, RETENTION * 2, old)
-    assert await idempotency.delete_expired(pool, RETENTION, batch=4) == 6
+    assert [await idempotency.delete_expired(pool, RETENTION, batch=4) for _ in range(3)] == [4, 2, 0]
     left = await pool.fetch("SELECT key FROM idempotency_keys")
     assert sorted(int(row["key"]) for row in left) == list(range(1, 12, 2))

@@ -106,17 +106,8 @@ async def test_only_expired_rows_are_deleted(pool: asyncpg.Pool) -> None:
 async def test_expired_rows_are_deleted_in_bounded_batches(pool: asyncpg.Pool) -> None:
     await _append(pool, _rows(*range(25)))
     await pool.execute(AGE, timedelta(hours=2), [str(number) for number in range(25)])
-    await pool.execute("CREATE TABLE statements (deleted bigint)")
-    await pool.execute(COUNT_STATEMENTS)
-    assert await outbox.delete_expired(pool, timedelta(hours=1), batch=10) == 25
-    assert [row["deleted"] for row in await pool.fetch("SELECT deleted FROM statements")] == [10, 10, 5]
-
-
-COUNT_STATEMENTS = """
-CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
-    'BEGIN INSERT INTO statements SELECT count(*) FROM gone; RETURN NULL; END';
-CREATE TRIGGER note AFTER DELETE ON outbox REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION note();
-"""
+    batches = [await outbox.delete_expired(pool, timedelta(hours=1), batch=10) for _ in range(4)]
+    assert batches == [10, 10, 5, 0]
 
 
 @pytest.mark.parametrize("schema", [SCHEMA, CUSTOMER_SCHEMA], ids=["order", "customer"])
