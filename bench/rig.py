@@ -1,0 +1,111 @@
+"""The stack under measurement and the connections that look at it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+from nats.aio.client import Client
+from pymongo import AsyncMongoClient
+
+from bench.client import Pool, post
+from infra.native import Stack
+from infra.provision.settings import Settings
+from messaging.connection import connect
+from messaging.streams import EVENTS, request
+
+CREDIT_LIMIT = 10**13
+"""The largest that the customer service takes: no order of a benchmark is ever rejected."""
+
+POLL_SECONDS = 0.01
+
+
+@dataclass(frozen=True)
+class Rig:
+    """A running stack with everything open.
+
+    Attributes:
+        stack: to start and stop components.
+        settings: addresses and passwords of the engines.
+        order, customer, history: HTTP connections to the services.
+        nats: for positions in the stream.
+        orders, customers: the services' databases.
+        view: the history's database.
+    """
+
+    stack: Stack
+    settings: Settings
+    order: Pool
+    customer: Pool
+    history: Pool
+    nats: Client
+    orders: asyncpg.Pool
+    customers: asyncpg.Pool
+    view: Any
+
+    async def create_customer(self, name: str = "Jane Doe") -> int:
+        """A customer that can pay for everything, known to the view."""
+        body = {"name": name, "creditLimit": {"amount": CREDIT_LIMIT}}
+        return int((await self.customer.ask(post("/customers", body)))["customerId"])
+
+    async def create_customers(self, number: int) -> list[int]:
+        return [await self.create_customer(f"Customer {i}") for i in range(number)]
+
+    async def quiet(self, within: float = 600.0) -> None:
+        """Waits until every order is final and every consumer has acknowledged everything.
+
+        Raises:
+            TimeoutError: there is still something under way after `within` seconds.
+        """
+
+        async def is_quiet() -> bool:
+            return not await self.pending_orders() and not any((await self.backlog()).values())
+
+        await until(is_quiet, within)
+
+    async def pending_orders(self) -> int:
+        return int(await self.orders.fetchval("SELECT count(*) FROM orders WHERE state = 'PENDING'"))
+
+    async def backlog(self) -> dict[str, int]:
+        """By durable consumer, the messages that it has not acknowledged yet."""
+        listed = await request(self.nats, f"CONSUMER.LIST.{EVENTS}")
+        durable = [info for info in listed["consumers"] if info["config"].get("durable_name")]
+        return {info["name"]: info["num_pending"] + info["num_ack_pending"] for info in durable}
+
+    async def stream_end(self) -> int:
+        """The sequence of the last event in the stream."""
+        return int((await request(self.nats, f"STREAM.INFO.{EVENTS}"))["state"]["last_seq"])
+
+
+async def until(reached: Callable[[], Awaitable[bool]], within: float, every: float = POLL_SECONDS) -> None:
+    """Asks every so many seconds.
+
+    Raises:
+        TimeoutError: it takes longer than `within` seconds.
+    """
+    async with asyncio.timeout(within):
+        while not await reached():  # noqa: ASYNC110 - it is somebody else's state: nobody would set an event
+            await asyncio.sleep(every)
+
+
+@asynccontextmanager
+async def open_rig(stack: Stack) -> AsyncIterator[Rig]:
+    """Connects to a running stack, and closes it again."""
+    settings = Settings.read(stack.environment("keeper"))
+    services = {name: Pool(stack.port(name)) for name in ("order", "customer", "history")}
+    nats = await connect(settings.nats_url, settings.nats_token, "bench")
+    mongo: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(settings.mongodb_url, appname="bench")
+    try:
+        async with (
+            asyncpg.create_pool(settings.order_database_url, min_size=1, max_size=4) as orders,
+            asyncpg.create_pool(settings.customer_database_url, min_size=1, max_size=4) as customers,
+        ):
+            view = mongo.get_default_database()
+            yield Rig(stack, settings, **services, nats=nats, orders=orders, customers=customers, view=view)
+    finally:
+        for pool in services.values():
+            pool.close()
+        await nats.close()
+        await mongo.close()

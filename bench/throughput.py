@@ -1,0 +1,77 @@
+"""How many orders a second go the whole way: placed, APPROVED, and shown so by the view."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.cpu import cpu_use
+from bench.figures import Section
+from bench.load import Progress, placing
+from bench.rig import Rig
+
+RAMP_SECONDS = 2.0
+BOUND = 2_000
+
+
+@dataclass(frozen=True)
+class Run:
+    """One window of sustained load.
+
+    Attributes:
+        rate: orders that became visible as APPROVED, per second.
+        posted: orders that were placed, per second.
+        backlog: orders under way at the beginning and at the end of the window.
+        cpu: milliseconds for one order that became visible, by component.
+        shares: per cent of one core, by component.
+        series: visible orders in each second.
+    """
+
+    rate: float
+    posted: float
+    backlog: tuple[int, int]
+    cpu: Mapping[str, float]
+    shares: Mapping[str, float]
+    series: Sequence[float]
+
+
+async def sustained(rig: Rig, customers: Sequence[int], seconds: float, connections: int, bound: int = BOUND) -> Run:
+    """Loads for `seconds` after a ramp, and waits until everything that it placed has arrived."""
+    async with placing(rig, customers, connections, bound) as progress:
+        await asyncio.sleep(RAMP_SECONDS)
+        await progress.look(rig.view)
+        began = cpu_use(rig.stack)
+        visible, placed, backlog = progress.visible, progress.placed, len(progress.under_way)
+        series = await _each_second(progress, seconds)
+        await progress.look(rig.view)
+        use = cpu_use(rig.stack).since(began)
+        arrived, posted, left = progress.visible - visible, progress.placed - placed, len(progress.under_way)
+    await rig.quiet()
+    cpu = use.milliseconds_per(max(arrived, 1))
+    return Run(arrived / use.at, posted / use.at, (backlog, left), cpu, use.shares(), series)
+
+
+async def _each_second(progress: Progress, seconds: float) -> list[float]:
+    """Visible orders per second, second by second."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    series: list[float] = []
+    before, at = progress.visible, began
+    while at - began < seconds:
+        await asyncio.sleep(min(1.0, began + seconds - at))
+        now = loop.time()
+        series.append((progress.visible - before) / max(now - at, 1e-9))
+        before, at = progress.visible, now
+    return series
+
+
+def section(title: str, runs: Sequence[Run]) -> Section:
+    """The table and the data of the pictures."""
+    found = Section(title)
+    found.add("APPROVED and in the view", "orders/s", *(run.rate for run in runs))
+    found.add("placed", "orders/s", *(run.posted for run in runs))
+    found.add("under way at the beginning", "orders", *(run.backlog[0] for run in runs))
+    found.add("under way at the end", "orders", *(run.backlog[1] for run in runs))
+    found.add_runs("ms/order", [run.cpu for run in runs], "CPU ")
+    found.add_runs("% of a core", [run.shares for run in runs], "CPU share ")
+    found.series["visible orders each second"] = [list(run.series) for run in runs]
+    return found
