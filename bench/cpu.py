@@ -11,6 +11,7 @@ from infra.native import Stack
 from infra.native.processes import GONE, family_memory
 
 GENERATOR = "load generator"
+ALL = "all components"
 MILLISECOND = 1e-3
 MEGABYTE = 1e6
 
@@ -37,14 +38,14 @@ class CpuUse:
         """CPU of each component for one of `number` things, and of all components together."""
         each = {name: seconds / number / MILLISECOND for name, seconds in self.used.items()}
         return each | {
-            "all components": sum(each.values()) - each[GENERATOR],
+            ALL: sum(each.values()) - each[GENERATOR],
             "whole machine": self.machine / number * 1e3,
         }
 
     def shares(self) -> dict[str, float]:
         """Per cent of one core, by component, and of all components together."""
         each = {name: 100 * seconds / self.at for name, seconds in self.used.items()}
-        return each | {"all components": sum(each.values()) - each[GENERATOR]}
+        return each | {ALL: sum(each.values()) - each[GENERATOR]}
 
 
 def cpu_use(stack: Stack) -> CpuUse:
@@ -69,7 +70,7 @@ def family_seconds(pid: int) -> float:
 def memory(stack: Stack) -> dict[str, float]:
     """Megabytes by component; memory that a family's processes share is counted once (PSS)."""
     each = {name: family_memory(state.pid) / MEGABYTE for name, state in stack.states().items() if state.pid}
-    return each | {"all components": sum(each.values())}
+    return each | {ALL: sum(each.values())}
 
 
 def _seconds(process: psutil.Process) -> float:

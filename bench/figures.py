@@ -16,11 +16,13 @@ class Figure:
         name: what it is, as a line of the table.
         unit: of the values.
         runs: one value for each run.
+        column: of the table, where a line has several, e.g. p50 and p99.
     """
 
     name: str
     unit: str
     runs: Sequence[float]
+    column: str = ""
 
     @property
     def median(self) -> float:
@@ -29,7 +31,14 @@ class Figure:
     def as_json(self) -> dict[str, Any]:
         spread = {"median": self.median, "min": min(self.runs), "max": max(self.runs)}
         rounded: dict[str, Any] = {name: significant(value) for name, value in spread.items()}
-        return {"unit": self.unit, **rounded, "runs": [significant(value) for value in self.runs]}
+        column = {"column": self.column} if self.column else {}
+        return {
+            "name": self.name,
+            **column,
+            "unit": self.unit,
+            **rounded,
+            "runs": [significant(value) for value in self.runs],
+        }
 
 
 @dataclass
@@ -51,10 +60,14 @@ class Section:
     def add(self, name: str, unit: str, *runs: float) -> None:
         self.figures.append(Figure(name, unit, runs))
 
-    def add_runs(self, unit: str, runs: Sequence[Mapping[str, float]], prefix: str = "") -> None:
-        """A figure for each name; each mapping is one run."""
+    def add_lines(self, unit: str, runs: Sequence[Mapping[str, float]], prefix: str = "") -> None:
+        """A line for each name; each mapping is one run."""
         for name in runs[0]:
             self.add(f"{prefix}{name}", unit, *(run[name] for run in runs))
+
+    def add_line(self, name: str, unit: str, runs: Sequence[Mapping[str, float]]) -> None:
+        """One line with a column for each key; each mapping is one run."""
+        self.figures += [Figure(name, unit, [run[column] for run in runs], column) for column in runs[0]]
 
 
 def percentile(values: Sequence[float], share: float) -> float:

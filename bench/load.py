@@ -2,7 +2,8 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator, Sequence
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -91,19 +92,39 @@ class Load:
             self._room.clear()
 
 
+async def answered(port: int, customers: Sequence[int], connections: int, seconds: float) -> float:
+    """POST /orders answered per second, whatever becomes of the orders."""
+    load = Load(order_requests(customers), bound=None)
+    async with _placing_on(port, load, connections):
+        began = time.monotonic()
+        await asyncio.sleep(seconds)
+        return load.progress.placed / (time.monotonic() - began)
+
+
 @asynccontextmanager
-async def placing(rig: Rig, customers: Sequence[int], connections: int, bound: int | None) -> AsyncIterator[Progress]:
+async def placing(rig: Rig, customers: Sequence[int], connections: int, bound: int) -> AsyncIterator[Progress]:
     """Places orders in the background while the block runs; the first failure of any part is raised."""
     load = Load(order_requests(customers), bound)
-    opened = [await Connection.open(rig.stack.port("order")) for _ in range(connections)]
+    async with _placing_on(rig.stack.port("order"), load, connections), _background(load.watch(rig.view)):
+        yield load.progress
+
+
+@asynccontextmanager
+async def _placing_on(port: int, load: Load, connections: int) -> AsyncIterator[None]:
+    opened = [await Connection.open(port) for _ in range(connections)]
     try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(load.place(connection)) for connection in opened]
-            if bound is not None:
-                tasks.append(group.create_task(load.watch(rig.view)))
-            yield load.progress
-            for task in tasks:
-                task.cancel()
+        async with _background(*(load.place(connection) for connection in opened)):
+            yield
     finally:
         for connection in opened:
             connection.close()
+
+
+@asynccontextmanager
+async def _background(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Runs the work while the block runs; its first failure ends the block."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one) for one in work]
+        yield
+        for task in tasks:
+            task.cancel()

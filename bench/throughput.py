@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.cpu import cpu_use
+from bench.cpu import ALL, cpu_use
 from bench.figures import Section
 from bench.load import Progress, placing
 from bench.rig import Rig
@@ -22,7 +22,7 @@ class Run:
         posted: orders that were placed, per second.
         backlog: orders under way at the beginning and at the end of the window.
         cpu: milliseconds for one order that became visible, by component.
-        shares: per cent of one core, by component.
+        share: CPU of all components, per cent of one core.
         series: visible orders in each second.
     """
 
@@ -30,7 +30,7 @@ class Run:
     posted: float
     backlog: tuple[int, int]
     cpu: Mapping[str, float]
-    shares: Mapping[str, float]
+    share: float
     series: Sequence[float]
 
 
@@ -47,7 +47,7 @@ async def sustained(rig: Rig, customers: Sequence[int], seconds: float, connecti
         arrived, posted, left = progress.visible - visible, progress.placed - placed, len(progress.under_way)
     await rig.quiet()
     cpu = use.milliseconds_per(max(arrived, 1))
-    return Run(arrived / use.at, posted / use.at, (backlog, left), cpu, use.shares(), series)
+    return Run(arrived / use.at, posted / use.at, (backlog, left), cpu, use.shares()[ALL], series)
 
 
 async def _each_second(progress: Progress, seconds: float) -> list[float]:
@@ -71,7 +71,7 @@ def section(title: str, runs: Sequence[Run]) -> Section:
     found.add("placed", "orders/s", *(run.posted for run in runs))
     found.add("under way at the beginning", "orders", *(run.backlog[0] for run in runs))
     found.add("under way at the end", "orders", *(run.backlog[1] for run in runs))
-    found.add_runs("ms/order", [run.cpu for run in runs], "CPU ")
-    found.add_runs("% of a core", [run.shares for run in runs], "CPU share ")
+    found.add("CPU in use by all components", "% of a core", *(run.share for run in runs))
+    found.add_lines("ms/order", [run.cpu for run in runs], "CPU of ")
     found.series["visible orders each second"] = [list(run.series) for run in runs]
     return found
