@@ -76,6 +76,10 @@ class Connection(asyncio.Protocol):
         self._transport.write(request)
         return self._answer
 
+    @property
+    def is_open(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
     def close(self) -> None:
         if self._transport:
             self._transport.close()
@@ -127,10 +131,18 @@ class Pool:
 
     async def send(self, request: bytes) -> tuple[int, bytes]:
         """Status and body, whatever they are."""
-        connection = self._idle.pop() if self._idle else await Connection.open(self._port)
+        connection = self._free() or await Connection.open(self._port)
         answer = await connection.send(request)
         self._idle.append(connection)
         return answer
+
+    def _free(self) -> Connection | None:
+        """One that the server has not closed meanwhile (it may have been started anew)."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_open:
+                return connection
+        return None
 
     def close(self) -> None:
         for connection in self._idle:

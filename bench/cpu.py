@@ -12,6 +12,7 @@ from infra.native.processes import GONE, family_memory
 
 GENERATOR = "load generator"
 ALL = "all components"
+MACHINE = "whole machine"
 MILLISECOND = 1e-3
 MEGABYTE = 1e6
 
@@ -39,7 +40,7 @@ class CpuUse:
         each = {name: seconds / number / MILLISECOND for name, seconds in self.used.items()}
         return each | {
             ALL: sum(each.values()) - each[GENERATOR],
-            "whole machine": self.machine / number * 1e3,
+            MACHINE: self.machine / number * 1e3,
         }
 
     def shares(self) -> dict[str, float]:

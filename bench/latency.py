@@ -28,6 +28,10 @@ MOST_PAUSE_SECONDS = 0.02
 """Between two orders one at a time, at random: their phase must not lock to a poll interval on the way."""
 
 
+SAMPLES = "POST to APPROVED, ms"
+"""The series of all latencies at one rate."""
+
+
 @dataclass(frozen=True, slots=True)
 class Followed:
     """One order as its client saw it; moments in epoch seconds.
@@ -154,5 +158,5 @@ def section(rate: float, runs: Sequence[Run]) -> Section:
         f"From the moment at which the POST was due. Polling looks every {POLL_SECONDS * 1000:.0f} ms, at the order "
         "and at the view; the view is looked at from APPROVED on. Hops: orders followed by Prefer: wait."
     )
-    found.series["POST to APPROVED, ms"] = [value for run in runs for value in run.samples]
+    found.series[SAMPLES] = [round(value, 2) for run in runs for value in run.samples]
     return found

@@ -22,7 +22,7 @@ CREDIT_LIMIT = 10**13
 POLL_SECONDS = 0.01
 
 
-@dataclass(frozen=True)
+@dataclass
 class Rig:
     """A running stack with everything open.
 
@@ -33,6 +33,7 @@ class Rig:
         nats: for positions in the stream.
         orders, customers: the services' databases.
         view: the history's database.
+        settled: all orders up to this id were in the view when it was last quiet.
     """
 
     stack: Stack
@@ -44,6 +45,7 @@ class Rig:
     orders: asyncpg.Pool
     customers: asyncpg.Pool
     view: Any
+    settled: int = 0
 
     async def create_customer(self, name: str = "Jane Doe") -> int:
         """A customer that can pay for everything, known to the view."""
@@ -54,16 +56,24 @@ class Rig:
         return [await self.create_customer(f"Customer {i}") for i in range(number)]
 
     async def quiet(self, within: float = 600.0) -> None:
-        """Waits until every order is final and every consumer has acknowledged everything.
+        """Waits until every order is final, and shown so by the view, and every consumer has acknowledged everything.
 
         Raises:
             TimeoutError: there is still something under way after `within` seconds.
         """
+        await until(self._is_quiet, within, POLL_SECONDS * 5)
+        self.settled = await self._newest_order()
 
-        async def is_quiet() -> bool:
-            return not await self.pending_orders() and not any((await self.backlog()).values())
+    async def _is_quiet(self) -> bool:
+        """The cheap questions first; the last one tells that nothing is between an outbox and the stream."""
+        if await self.pending_orders() or any((await self.backlog()).values()):
+            return False
+        final = await self.orders.fetchval("SELECT count(*) FROM orders WHERE id > $1", self.settled)
+        shown = {"_id": {"$gt": self.settled}, "state": {"$ne": "PENDING"}}
+        return bool(final == await self.view.orders.count_documents(shown))
 
-        await until(is_quiet, within)
+    async def _newest_order(self) -> int:
+        return int(await self.orders.fetchval("SELECT coalesce(max(id), 0) FROM orders"))
 
     async def pending_orders(self) -> int:
         return int(await self.orders.fetchval("SELECT count(*) FROM orders WHERE state = 'PENDING'"))
@@ -94,7 +104,7 @@ async def until(reached: Callable[[], Awaitable[bool]], within: float, every: fl
 async def open_rig(stack: Stack) -> AsyncIterator[Rig]:
     """Connects to a running stack, and closes it again."""
     settings = Settings.read(stack.environment("keeper"))
-    services = {name: Pool(stack.port(name)) for name in ("order", "customer", "history")}
+    pools = order, customer, history = [Pool(stack.port(name)) for name in ("order", "customer", "history")]
     nats = await connect(settings.nats_url, settings.nats_token, "bench")
     mongo: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(settings.mongodb_url, appname="bench")
     try:
@@ -102,10 +112,11 @@ async def open_rig(stack: Stack) -> AsyncIterator[Rig]:
             asyncpg.create_pool(settings.order_database_url, min_size=1, max_size=4) as orders,
             asyncpg.create_pool(settings.customer_database_url, min_size=1, max_size=4) as customers,
         ):
-            view = mongo.get_default_database()
-            yield Rig(stack, settings, **services, nats=nats, orders=orders, customers=customers, view=view)
+            rig = Rig(stack, settings, order, customer, history, nats, orders, customers, mongo.get_default_database())
+            await rig.quiet()
+            yield rig
     finally:
-        for pool in services.values():
+        for pool in pools:
             pool.close()
         await nats.close()
         await mongo.close()

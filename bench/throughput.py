@@ -11,6 +11,14 @@ from bench.rig import Rig
 
 RAMP_SECONDS = 2.0
 BOUND = 2_000
+CONNECTIONS = 32
+STILL_GROWING = 0.05
+
+EACH_SECOND = "orders into the view, each second"
+"""The series of a section: for each run, the rate in each second."""
+
+CPU_OF = "CPU of "
+"""Begins the figures of an order's cost, by component."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +42,25 @@ class Run:
     series: Sequence[float]
 
 
+async def warm_up(rig: Rig, customers: Sequence[int], seconds: float, rounds: int) -> list[float]:
+    """Rounds of load until the rate grows no more (the JVMs compile what runs often); returns each round's rate."""
+    rates: list[float] = []
+    while len(rates) < rounds and not is_stable(rates):
+        rates.append((await sustained(rig, customers, seconds, CONNECTIONS)).rate)
+    return rates
+
+
+def is_stable(rates: Sequence[float]) -> bool:
+    """Whether neither of the last two rounds was faster than all before them by more than `STILL_GROWING`."""
+    if len(rates) < 3:  # noqa: PLR2004 - two, and one before them
+        return False
+    return max(rates[-2:]) < max(rates[:-2]) * (1 + STILL_GROWING)
+
+
 async def sustained(rig: Rig, customers: Sequence[int], seconds: float, connections: int, bound: int = BOUND) -> Run:
     """Loads for `seconds` after a ramp, and waits until everything that it placed has arrived."""
     async with placing(rig, customers, connections, bound) as progress:
-        await asyncio.sleep(RAMP_SECONDS)
+        await asyncio.sleep(min(RAMP_SECONDS, seconds))
         await progress.look(rig.view)
         began = cpu_use(rig.stack)
         visible, placed, backlog = progress.visible, progress.placed, len(progress.under_way)
@@ -72,6 +95,6 @@ def section(title: str, runs: Sequence[Run]) -> Section:
     found.add("under way at the beginning", "orders", *(run.backlog[0] for run in runs))
     found.add("under way at the end", "orders", *(run.backlog[1] for run in runs))
     found.add("CPU in use by all components", "% of a core", *(run.share for run in runs))
-    found.add_lines("ms/order", [run.cpu for run in runs], "CPU of ")
-    found.series["visible orders each second"] = [list(run.series) for run in runs]
+    found.add_lines("ms/order", [run.cpu for run in runs], CPU_OF)
+    found.series[EACH_SECOND] = [[round(rate, 1) for rate in run.series] for run in runs]
     return found
