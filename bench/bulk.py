@@ -1,7 +1,7 @@
 """Orders in bulk, by SQL: what a test of draining or of growth starts from.
 
 `place` writes what POST /orders writes (an order and its OrderCreated, in one transaction), only many at a time.
-`fill` writes orders that are long since decided, as they stand in all three stores, without any event.
+`fill` writes orders that were decided long ago, as they stand in all three stores, without any event.
 """
 
 import asyncio
@@ -61,28 +61,31 @@ async def place(rig: Rig, customers: Sequence[int], number: int) -> None:
 
 
 async def fill(rig: Rig, customers: Sequence[int], number: int) -> None:
-    """Approved orders in the orders, the reservations and the view; the tables are vacuumed and analyzed afterwards."""
-    first = await rig.orders.fetchval(RESERVE_IDS, number)
-    await asyncio.gather(
-        _fill_table(rig.orders, FILL_ORDERS, first, customers, number),
-        _fill_table(rig.customers, FILL_RESERVATIONS, first, customers, number),
-        _fill_view(rig, first, customers, number),
-    )
-    await rig.customers.execute(CHARGE, customers, CENTS, number)
-    await rig.orders.execute("VACUUM ANALYZE orders", timeout=None)
-    await rig.customers.execute("VACUUM ANALYZE credit_reservations", timeout=None)
+    """Approved orders in the orders, the reservations and the view, which then have nothing left to tidy up."""
+    for begin in range(0, number, ROWS_AT_ONCE):
+        await _fill(rig, customers, min(ROWS_AT_ONCE, number - begin))
+    await rig.orders.execute("VACUUM ANALYZE orders")
+    await rig.customers.execute("VACUUM ANALYZE credit_reservations")
+    admin = await asyncpg.connect(rig.settings.postgres_url)
+    await admin.execute("CHECKPOINT")
+    await admin.close()
     await rig.quiet()
 
 
-async def _fill_table(pool: asyncpg.Pool, statement: str, first: int, customers: Sequence[int], number: int) -> None:
-    await pool.execute(statement, first, customers, CENTS, number)
+async def _fill(rig: Rig, customers: Sequence[int], number: int) -> None:
+    """All three at once, so that the view's writing slows the write-ahead log down to what Debezium can follow."""
+    first = await rig.orders.fetchval(RESERVE_IDS, number)
+    await asyncio.gather(
+        rig.orders.execute(FILL_ORDERS, first, customers, CENTS, number),
+        rig.customers.execute(FILL_RESERVATIONS, first, customers, CENTS, number),
+        rig.customers.execute(CHARGE, customers, CENTS, number),
+        _fill_view(rig, first, customers, number),
+    )
 
 
 async def _fill_view(rig: Rig, first: int, customers: Sequence[int], number: int) -> None:
     orders = rig.view.get_collection("orders", write_concern=WriteConcern(w=1))
-    for begin in range(0, number, ROWS_AT_ONCE):
-        end = min(begin + ROWS_AT_ONCE, number)
-        await orders.insert_many([_document(first + i, customers[i % len(customers)]) for i in range(begin, end)])
+    await orders.insert_many([_document(first + i, customers[i % len(customers)]) for i in range(number)])
 
 
 def _document(order_id: int, customer_id: int) -> Document:

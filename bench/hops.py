@@ -95,7 +95,13 @@ def split(events: Events, order_id: int, due: float, approved: float) -> dict[st
 
 
 def means(splits: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The mean of each hop: unlike percentiles, means of the hops add up to the mean of the whole."""
+    """The mean of each hop: unlike percentiles, means of the hops add up to the mean of the whole.
+
+    Raises:
+        ValueError: there are no orders to take a mean of.
+    """
+    if not splits:
+        raise ValueError("of no order all events were found in outboxes, Kafka and stream")
     return {hop: sum(one[hop] for one in splits) / len(splits) for hop in HOPS}
 
 

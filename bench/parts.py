@@ -24,6 +24,7 @@ class Plan:
         one_at_a_time: orders, for latency.
         at_a_rate: seconds, for latency.
         sustained: seconds, for throughput.
+        one_customer: seconds, for throughput with all orders for one customer.
         posts: seconds of each of POST and its floors.
         alone: orders that pile up before each part.
         backlog: orders to drain.
@@ -37,6 +38,7 @@ class Plan:
     one_at_a_time: int
     at_a_rate: float
     sustained: float
+    one_customer: float
     posts: float
     alone: int
     backlog: int
@@ -51,6 +53,7 @@ FULL = Plan(
     one_at_a_time=200,
     at_a_rate=15.0,
     sustained=60.0,
+    one_customer=30.0,
     posts=10.0,
     alone=50_000,
     backlog=100_000,
@@ -73,6 +76,7 @@ QUICK = Plan(
     one_at_a_time=60,
     at_a_rate=4.0,
     sustained=10.0,
+    one_customer=3.0,
     posts=1.5,
     alone=5_000,
     backlog=5_000,
@@ -107,12 +111,12 @@ class Bench:
             yield latency.section(rate, runs)
 
     async def throughput(self) -> AsyncIterator[Section]:
-        for title, customers in (
-            ("Throughput", self.customers),
-            ("Throughput, all orders for one customer", self.customers[:1]),
+        for title, customers, seconds in (
+            ("Throughput", self.customers, self.plan.sustained),
+            ("Throughput, all orders for one customer", self.customers[:1], self.plan.one_customer),
         ):
             runs = [
-                await throughput.sustained(self.rig, customers, self.plan.sustained, throughput.CONNECTIONS)
+                await throughput.sustained(self.rig, customers, seconds, throughput.CONNECTIONS)
                 for _ in range(self.plan.runs)
             ]
             yield throughput.section(title, runs)

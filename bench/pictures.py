@@ -10,7 +10,8 @@ from bench.figures import Section, percentile
 from bench.latency import SAMPLES
 from bench.throughput import CPU_OF, EACH_SECOND
 
-SHARES = [*range(1, 100), 99.5, 99.9, 100]
+SHARES = [*range(1, 100), 99.2, 99.4, 99.6, 99.8, 99.9]
+TICKS = [0.0, 50.0, 90.0, 99.0, 99.9]
 SIZE = (10, 5)
 
 
@@ -26,15 +27,23 @@ def draw(sections: Sequence[Section]) -> Iterator[tuple[str, Picture]]:
 
 
 def _latency(sections: Sequence[Section]) -> Picture:
+    """The tail at the same width as the rest: each step to the right is ten times as rare."""
     picture, axes = _empty("POST to APPROVED")
     for section in sections:
         values = section.series[SAMPLES]
-        axes.plot(SHARES, [percentile(values, share) for share in SHARES], label=section.title)
+        axes.plot(_rarity(SHARES), [percentile(values, share) for share in SHARES], label=section.title)
+    axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_xlabel("per cent of the orders")
-    axes.set_ylabel("at most so many ms")
+    axes.set_xticks(_rarity(TICKS), labels=[f"{tick:g} %" for tick in TICKS])
+    axes.set_xlabel("of the orders")
+    axes.set_ylabel("ms at most")
     axes.legend()
     return picture
+
+
+def _rarity(shares: Sequence[float]) -> list[float]:
+    """One in so many orders takes longer."""
+    return [100 / (100 - share) for share in shares]
 
 
 def _throughput(sections: Sequence[Section]) -> Picture:
@@ -56,6 +65,7 @@ def _cost(section: Section) -> Picture:
     costs = {f.name.removeprefix(CPU_OF): f.median for f in section.figures if f.name.startswith(CPU_OF)}
     parts = sorted((cost, name) for name, cost in costs.items() if name not in whole)
     bars = axes.barh([name for _, name in parts], [cost for cost, _ in parts], color="tab:blue")
+    axes.margins(x=0.1)
     axes.bar_label(bars, fmt="%.3f", padding=3)
     axes.set_xlabel(f"ms of CPU; {costs[ALL]:.2f} together")
     return picture

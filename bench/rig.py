@@ -33,7 +33,7 @@ class Rig:
         nats: for positions in the stream.
         orders, customers: the services' databases.
         view: the history's database.
-        settled: all orders up to this id were in the view when it was last quiet.
+        settled: the newest order when all was last quiet, or when the rig was opened; older ones are not looked at.
     """
 
     stack: Stack
@@ -62,21 +62,23 @@ class Rig:
             TimeoutError: there is still something under way after `within` seconds.
         """
         await until(self._is_quiet, within, POLL_SECONDS * 5)
-        self.settled = await self._newest_order()
+        await self.settle()
+
+    async def settle(self) -> None:
+        """From here on only newer orders count."""
+        self.settled = int(await self.orders.fetchval("SELECT coalesce(max(id), 0) FROM orders"))
 
     async def _is_quiet(self) -> bool:
         """The cheap questions first; the last one tells that nothing is between an outbox and the stream."""
-        if await self.pending_orders() or any((await self.backlog()).values()):
+        if await self._pending_orders() or any((await self.backlog()).values()):
             return False
         final = await self.orders.fetchval("SELECT count(*) FROM orders WHERE id > $1", self.settled)
         shown = {"_id": {"$gt": self.settled}, "state": {"$ne": "PENDING"}}
         return bool(final == await self.view.orders.count_documents(shown))
 
-    async def _newest_order(self) -> int:
-        return int(await self.orders.fetchval("SELECT coalesce(max(id), 0) FROM orders"))
-
-    async def pending_orders(self) -> int:
-        return int(await self.orders.fetchval("SELECT count(*) FROM orders WHERE state = 'PENDING'"))
+    async def _pending_orders(self) -> int:
+        pending = "SELECT count(*) FROM orders WHERE state = 'PENDING' AND id > $1"
+        return int(await self.orders.fetchval(pending, self.settled))
 
     async def backlog(self) -> dict[str, int]:
         """By durable consumer, the messages that it has not acknowledged yet."""
@@ -113,7 +115,7 @@ async def open_rig(stack: Stack) -> AsyncIterator[Rig]:
             asyncpg.create_pool(settings.customer_database_url, min_size=1, max_size=4) as customers,
         ):
             rig = Rig(stack, settings, order, customer, history, nats, orders, customers, mongo.get_default_database())
-            await rig.quiet()
+            await rig.settle()
             yield rig
     finally:
         for pool in pools:
