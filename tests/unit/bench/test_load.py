@@ -11,7 +11,7 @@ from bench.load import Load
 from bench.throughput import is_stable
 
 
-@pytest.mark.parametrize("rate", [20.0, 100.0, 300.0])
+@pytest.mark.parametrize("rate", [20.0, 80.0, 100.0, 300.0])
 def test_twenty_orders_a_second_are_followed_into_the_view_half_of_them_by_polling(rate: float) -> None:
     ways = [way(number, rate) for number in range(int(rate) * 10)]
     assert sum(one.into_view for one in ways) == 200
@@ -22,6 +22,7 @@ def test_the_rate_is_stable_when_two_rounds_have_not_made_it_faster() -> None:
     assert not is_stable([])
     assert not is_stable([500.0, 500.0])
     assert not is_stable([500.0, 900.0, 905.0])
+    assert not is_stable([500.0, 900.0, 510.0])
     assert is_stable([500.0, 900.0, 905.0, 898.0])
 
 
@@ -43,9 +44,11 @@ async def test_no_order_is_placed_while_the_bound_is_under_way() -> None:
         async def send(self, _request: bytes) -> tuple[int, bytes]:
             nonlocal sent
             sent += 1
+            assert sent <= 2, "an order beyond the bound"
             return 200, b'{"orderId":%d}' % sent
 
     placing = asyncio.create_task(load.place(Server()))  # type: ignore[arg-type]
     await asyncio.wait({placing}, timeout=0)
     assert (sent, load.progress.under_way) == (2, {1, 2})
+    assert not placing.done()
     placing.cancel()
