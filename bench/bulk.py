@@ -84,7 +84,7 @@ async def _fill(rig: Rig, customers: Sequence[int], number: int) -> None:
 
 
 async def _fill_view(rig: Rig, first: int, customers: Sequence[int], number: int) -> None:
-    orders = rig.view.get_collection("orders", write_concern=WriteConcern(w=1))
+    orders = rig.shown.with_options(write_concern=WriteConcern(w=1))
     await orders.insert_many([_document(first + i, customers[i % len(customers)]) for i in range(number)])
 
 

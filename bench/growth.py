@@ -93,7 +93,7 @@ async def _compare_pages(section: Section, rig: Rig, small: int, large: int, siz
 
 async def _before_last_page(rig: Rig, customer: int) -> int:
     """The id that the customer's last page follows."""
-    oldest = rig.view.orders.find({"customerId": customer}).sort("_id", 1).skip(PAGE).limit(1)
+    oldest = rig.shown.find({"customerId": customer}).sort("_id", 1).skip(PAGE).limit(1)
     return int((await oldest.to_list(1))[0]["_id"])
 
 

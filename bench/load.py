@@ -8,8 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from motor.motor_asyncio import AsyncIOMotorCollection
+
 from bench.client import Connection, post, read
 from bench.rig import Rig
+from services.history.views import Document
 
 TOTAL = {"amount": 1}
 LOOK_SECONDS = 0.1
@@ -38,12 +41,12 @@ class Progress:
         self.placed += 1
         self.under_way.add(order_id)
 
-    async def look(self, view: Any) -> None:
+    async def look(self, shown: AsyncIOMotorCollection[Document]) -> None:
         """Asks the view for what is APPROVED from the oldest order under way on; ids grow with time."""
         if not self.under_way:
             return
         approved = {"_id": {"$gte": min(self.under_way)}, "state": "APPROVED"}
-        seen = {document["_id"] async for document in view.orders.find(approved, {"_id": 1}, batch_size=10_000)}
+        seen = {document["_id"] async for document in shown.find(approved, {"_id": 1}, batch_size=10_000)}
         arrived = self.under_way & seen
         self.under_way -= arrived
         self.visible += len(arrived)
@@ -78,10 +81,10 @@ class Load:
             self.progress.add(read(request, *await connection.send(request))["orderId"])
             self._let_through()
 
-    async def watch(self, view: Any) -> None:
+    async def watch(self, shown: AsyncIOMotorCollection[Document]) -> None:
         """Until cancelled."""
         while True:
-            await self.progress.look(view)
+            await self.progress.look(shown)
             self._let_through()
             await asyncio.sleep(LOOK_SECONDS)
 
@@ -105,7 +108,7 @@ async def answered(port: int, customers: Sequence[int], connections: int, second
 async def placing(rig: Rig, customers: Sequence[int], connections: int, bound: int) -> AsyncIterator[Progress]:
     """Places orders in the background while the block runs; the first failure of any part is raised."""
     load = Load(order_requests(customers), bound)
-    async with _placing_on(rig.stack.port("order"), load, connections), _background(load.watch(rig.view)):
+    async with _placing_on(rig.stack.port("order"), load, connections), _background(load.watch(rig.shown)):
         yield load.progress
 
 

@@ -4,17 +4,21 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import asyncpg
+from motor.motor_asyncio import AsyncIOMotorCollection
 from nats.aio.client import Client
-from pymongo import AsyncMongoClient
 
 from bench.client import Pool, post
 from infra.native import Stack
 from infra.provision.settings import Settings
 from messaging.connection import connect
-from messaging.streams import EVENTS, request
+from messaging.progress import last_sequence, progress
+from messaging.streams import EVENTS
+from services.customer.subscriptions import ORDERS
+from services.history.subscriptions import place_of
+from services.history.views import Document, Views
+from services.order.subscriptions import CREDIT_DECISIONS
 
 CREDIT_LIMIT = 10**13
 """The largest that the customer service takes: no order of a benchmark is ever rejected."""
@@ -32,7 +36,8 @@ class Rig:
         order, customer, history: HTTP connections to the services.
         nats: for positions in the stream.
         orders, customers: the services' databases.
-        view: the history's database.
+        views: the history's view.
+        generation: of the view, the one that was live at the last look.
         settled: the newest order when all was last quiet, or when the rig was opened; older ones are not looked at.
     """
 
@@ -44,7 +49,8 @@ class Rig:
     nats: Client
     orders: asyncpg.Pool
     customers: asyncpg.Pool
-    view: Any
+    views: Views
+    generation: str = ""
     settled: int = 0
 
     async def create_customer(self, name: str = "Jane Doe") -> int:
@@ -54,6 +60,17 @@ class Rig:
 
     async def create_customers(self, number: int) -> list[int]:
         return [await self.create_customer(f"Customer {i}") for i in range(number)]
+
+    @property
+    def shown(self) -> AsyncIOMotorCollection[Document]:
+        """The orders as the view shows them."""
+        return self.views.generation(self.generation).orders
+
+    async def look(self) -> None:
+        """Notes which generation of the view is live."""
+        live = (await self.views.look()).live
+        assert live is not None, "the history service is ready only with a complete view"
+        self.generation = live
 
     async def quiet(self, within: float = 600.0) -> None:
         """Waits until every order is final, and shown so by the view, and every consumer has acknowledged everything.
@@ -74,21 +91,20 @@ class Rig:
             return False
         final = await self.orders.fetchval("SELECT count(*) FROM orders WHERE id > $1", self.settled)
         shown = {"_id": {"$gt": self.settled}, "state": {"$ne": "PENDING"}}
-        return bool(final == await self.view.orders.count_documents(shown))
+        return bool(final == await self.shown.count_documents(shown))
 
     async def _pending_orders(self) -> int:
         pending = "SELECT count(*) FROM orders WHERE state = 'PENDING' AND id > $1"
         return int(await self.orders.fetchval(pending, self.settled))
 
     async def backlog(self) -> dict[str, int]:
-        """By durable consumer, the messages that it has not acknowledged yet."""
-        listed = await request(self.nats, f"CONSUMER.LIST.{EVENTS}")
-        durable = [info for info in listed["consumers"] if info["config"].get("durable_name")]
-        return {info["name"]: info["num_pending"] + info["num_ack_pending"] for info in durable}
+        """By service, the messages that its durable consumer has not acknowledged yet."""
+        places = {"customer": ORDERS, "order": CREDIT_DECISIONS, "history": place_of(self.generation)}
+        return {service: (await progress(self.nats, place)).left for service, place in places.items()}
 
     async def stream_end(self) -> int:
         """The sequence of the last event in the stream."""
-        return int((await request(self.nats, f"STREAM.INFO.{EVENTS}"))["state"]["last_seq"])
+        return await last_sequence(self.nats, EVENTS)
 
 
 async def until(reached: Callable[[], Awaitable[bool]], within: float, every: float = POLL_SECONDS) -> None:
@@ -108,17 +124,18 @@ async def open_rig(stack: Stack) -> AsyncIterator[Rig]:
     settings = Settings.read(stack.environment("keeper"))
     pools = order, customer, history = [Pool(stack.port(name)) for name in ("order", "customer", "history")]
     nats = await connect(settings.nats_url, settings.nats_token, "bench")
-    mongo: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(settings.mongodb_url, appname="bench")
+    views = Views(settings.mongodb_url)
     try:
         async with (
             asyncpg.create_pool(settings.order_database_url, min_size=1, max_size=4) as orders,
             asyncpg.create_pool(settings.customer_database_url, min_size=1, max_size=4) as customers,
         ):
-            rig = Rig(stack, settings, order, customer, history, nats, orders, customers, mongo.get_default_database())
+            rig = Rig(stack, settings, order, customer, history, nats, orders, customers, views)
+            await rig.look()
             await rig.settle()
             yield rig
     finally:
         for pool in pools:
             pool.close()
         await nats.close()
-        await mongo.close()
+        views.close()

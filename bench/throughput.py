@@ -61,11 +61,11 @@ async def sustained(rig: Rig, customers: Sequence[int], seconds: float, connecti
     """Loads for `seconds` after a ramp, and waits until everything that it placed has arrived."""
     async with placing(rig, customers, connections, bound) as progress:
         await asyncio.sleep(min(RAMP_SECONDS, seconds))
-        await progress.look(rig.view)
+        await progress.look(rig.shown)
         began = cpu_use(rig.stack)
         visible, placed, backlog = progress.visible, progress.placed, len(progress.under_way)
         series = await _each_second(progress, seconds)
-        await progress.look(rig.view)
+        await progress.look(rig.shown)
         use = cpu_use(rig.stack).since(began)
         arrived, posted, left = progress.visible - visible, progress.placed - placed, len(progress.under_way)
     await rig.quiet()
