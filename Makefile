@@ -4,6 +4,7 @@
 #   NAME=main             which stack: each name has its own folder (.stack/NAME), ports and data
 #   COMPONENT=order       logs, restart: which component
 #   FOLLOW=1              logs: show what is added, until Ctrl-C
+#   QUICK=1, ONLY=idle    bench: short runs; some of its parts
 #   SEED=1                simulate, chaos: which random choices
 #   ORDER_PORT, CUSTOMER_PORT, HISTORY_PORT   the services' ports (8081, 8082, 8083)
 
@@ -14,11 +15,13 @@ MINUTES ?= 15
 RATE ?= 100
 SEED ?=
 RUNS ?= 1000
+QUICK ?=
+ONLY ?=
 PYTHON := .venv/bin/python
 INFRA := sh infra/python.sh -m infra --name $(NAME)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs restart resend reset dev test lint format lock clean chaos simulate mutants
+.PHONY: help up down status logs restart resend reset dev test lint format lock clean chaos simulate mutants bench
 
 help:  ## this text
 	@sed -n 's/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
@@ -56,6 +59,9 @@ chaos: dev  ## kills, pauses and restarts under load, for MINUTES=15 at RATE=100
 
 simulate: dev  ## random schedules and crashes on a virtual clock: RUNS=1000 of them, from SEED on
 	@$(PYTHON) -m tests.simulation --seed $(or $(SEED),1) --runs $(RUNS)
+
+bench: dev  ## latency, throughput, cost by component; about 30 minutes, QUICK=1 two; ONLY=latency,idle; writes build/bench*
+	@$(PYTHON) -m bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 mutants: dev  ## plants bugs one at a time and shows which test catches each
 	@$(PYTHON) -m tests.mutants

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("contracts", "messaging", "web", "services", "operations", "infra")
+PACKAGES = ("contracts", "messaging", "web", "services", "operations", "infra", "bench")
 
 SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
@@ -74,7 +74,7 @@ def test_the_services_know_mongodbs_driver_in_one_file_only() -> None:
 
 
 def test_no_service_or_library_knows_the_tests_or_the_stack_that_it_runs_in() -> None:
-    services = [path for path in SOURCES if not _name(path).startswith(("infra", "operations"))]
+    services = [path for path in SOURCES if not _name(path).startswith(("infra", "operations", "bench"))]
     assert {
         _name(path) for path in services for module in _imports(path) if _is_within(module, {"infra", "tests"})
     } == set()

@@ -1,0 +1,1 @@
+"""The benchmark: `make bench`. Each part returns figures; nothing here is imported by what is measured."""
