@@ -174,7 +174,7 @@ class PullSubscription:
 
     async def _top_up(self) -> None:
         missing = self._window - self._requested - len(self._arrived)
-        if missing < self._window // 2:
+        if missing < max(1, self._window // 2):
             return
         self._requested += missing
         ask = {

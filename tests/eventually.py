@@ -27,8 +27,8 @@ def eventually(check: Callable[[], T], within: float = 30.0) -> T:
         time.sleep(PAUSE_SECONDS)
 
 
-async def eventually_async(check: Callable[[], Awaitable[T]], within: float = 30.0) -> T:
-    """The same for a check that awaits."""
+async def eventually_async(check: Callable[[], Awaitable[T]], within: float = 30.0, pause: float = PAUSE_SECONDS) -> T:
+    """The same for a check that awaits, `pause` seconds between two looks."""
     deadline = time.monotonic() + within
     while True:
         try:
@@ -36,4 +36,4 @@ async def eventually_async(check: Callable[[], Awaitable[T]], within: float = 30
         except AssertionError:
             if time.monotonic() >= deadline:
                 raise
-        await asyncio.sleep(PAUSE_SECONDS)
+        await asyncio.sleep(pause)

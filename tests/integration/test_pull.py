@@ -56,6 +56,17 @@ async def test_more_than_the_window_comes_in_the_end(client: Client) -> None:
         assert await take_and_ack(subscription, 100) == payloads
 
 
+async def test_a_full_window_asks_for_nothing_more(client: Client) -> None:
+    await publish(client, [b"%d" % number for number in range(10)])
+    ahead = []
+    async with PullSubscription(client, ORDERS, window=1) as subscription:
+        for _ in range(9):
+            await take_and_ack(subscription, 1)
+            await _info(client)  # what was asked for had its time to come
+            ahead.append(len(subscription._arrived))
+    assert max(ahead) == 0
+
+
 async def test_what_was_given_back_comes_again_with_the_same_sequence(client: Client) -> None:
     await publish(client, [b"1"])
     async with PullSubscription(client, ORDERS) as subscription:

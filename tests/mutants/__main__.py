@@ -21,8 +21,12 @@ SUITES = {
     "unit": ["-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *NOT_THE_CATALOGUE, "tests/unit", "tests/contract"],
     "simulation": ["-m", "tests.simulation", "--seed", "1", "--runs", "300", "--jobs", "2"],
     "long simulation": ["-m", "tests.simulation", "--seed", "301", "--runs", "4000", "--jobs", "2"],
+    # Last, for the SQL and MongoDB's language, which the simulation has parts of its own for: it starts a stack.
+    "state machine": ["-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "tests/property/test_state_machine.py"],
 }
 """From the quick ones to the slow ones; the first that fails has caught the bug."""
+
+JARS = Path(".stack", "jars")
 
 FAILED_TEST = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 VIOLATED = re.compile(r"^(seed \d+ violates: .*)$", re.MULTILINE)
@@ -57,6 +61,9 @@ def hunt(mutant: Mutant) -> Catch | None:
             else:
                 shutil.copy2(source, folder / part)
         plant(mutant, folder)
+        # The copy's stack is its own, but for what `make dev` has brought.
+        (folder / JARS).parent.mkdir()
+        (folder / JARS).symlink_to(ROOT / JARS)
         for suite, arguments in SUITES.items():
             began = time.monotonic()
             run = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False)

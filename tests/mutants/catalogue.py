@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 CUSTOMER = "services/customer/domain.py"
 CUSTOMER_HANDLERS = "services/customer/handlers.py"
+CUSTOMER_REPOSITORY = "services/customer/repository.py"
 ORDER = "services/order/domain.py"
 ORDER_HANDLERS = "services/order/handlers.py"
 PROJECTION = "services/history/projection.py"
 GENERATIONS = "services/history/generations.py"
 WATCH = "services/history/watch.py"
+VIEWS = "services/history/views.py"
 CONSUMER = "messaging/consumer.py"
 GROUP_COMMIT = "messaging/group_commit.py"
 PROGRESS = "messaging/progress.py"
@@ -101,6 +103,12 @@ MUTANTS = [
         "    customers = await transaction.lock_customers({event.customer_id for event in events})\n    reservations = await transaction.find_reservations({event.order_id for event in events})\n",
         "    reservations = await transaction.find_reservations({event.order_id for event in events})\n    customers = await transaction.lock_customers({event.customer_id for event in events})\n",
     ),
+    Mutant(
+        "customers are not locked",
+        CUSTOMER_REPOSITORY,
+        "WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE",
+        "WHERE id = ANY($1::bigint[]) ORDER BY id",
+    ),
     Mutant("a decision's event is not sent", CUSTOMER_HANDLERS, "    await transaction.append(ledger.rows)\n", ""),
     Mutant(
         "the idempotency key is not kept",
@@ -125,6 +133,12 @@ MUTANTS = [
         PROJECTION,
         "if seen is None or event.version > seen.version:",
         "if True:",
+    ),
+    Mutant(
+        "the view takes any state that comes",
+        VIEWS,
+        '{"$gt": [document["version"], {"$ifNull": ["$version", 0]}]}',
+        '{"$gt": [document["version"], 0]}',
     ),
     Mutant(
         "the ack comes before the commit",

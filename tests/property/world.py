@@ -1,106 +1,100 @@
-"""The three services' stores and handlers, and a road between them that delivers as badly as it likes."""
+"""The three services over engines of their own, and a road from the outboxes to the stream that is as bad as it likes.
 
-import random
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+Everything is the real thing but Debezium, Kafka and the bridge: in their place the test itself takes the rows from the
+outboxes to the stream. They keep an aggregate's events in order; the road here keeps nothing.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 
 import asyncpg
 from hypothesis import note
+from motor.motor_asyncio import AsyncIOMotorClient
+from nats.aio.client import Client
+from nats.js.errors import NotFoundError
 
 from contracts.money import Money, PositiveMoney
-from messaging.envelope import Envelope
-from operations.audit import DECISIONS_THAT_FIT
-from services.customer.handlers import create_customer, handle_order_events
+from messaging.connection import connect
+from messaging.envelope import ID, TYPE
+from messaging.postgres import apply_schema, open_pool
+from messaging.streams import DEAD_LETTERS, EVENTS, ensure_stream, request
+from services.customer.app import SCHEMA as CUSTOMER_SCHEMA
+from services.customer.handlers import create_customer
 from services.customer.repository import Repository as CustomerRepository
 from services.customer.requests import CreateCustomer
-from services.history.handlers import handle_events
-from services.history.views import Generation
+from services.history.views import Generation, Views
+from services.order.app import SCHEMA as ORDER_SCHEMA
 from services.order.domain import NotCancellable
-from services.order.handlers import cancel_order, create_order, handle_credit_decisions, reject_overdue_orders
+from services.order.handlers import cancel_order, create_order, reject_overdue_orders
 from services.order.repository import Repository as OrderRepository
 from services.order.requests import CreateOrder
 from services.order.waiting import Waiting
+from tests.engines import TOKEN, NatsServer, fresh_database
 
-UNKNOWN_CUSTOMER = 1_000_000
+CONNECTIONS = 8
+"""Opened before the test, or what is meant to run at once would run while one connects after the other."""
 
-NEW_EVENTS = "SELECT id::text, type, payload::text FROM outbox WHERE id > $1::uuid ORDER BY id"
-FIRST_ID = "00000000-0000-0000-0000-000000000000"
-
-BROKEN_LIMITS = "SELECT id FROM customers WHERE reserved_cents NOT BETWEEN 0 AND credit_limit_cents"
-RESERVED = """
-SELECT id, reserved_cents, coalesce(
-    (SELECT sum(amount_cents) FROM credit_reservations WHERE customer_id = customers.id AND state = 'RESERVED'), 0
-)::bigint AS reservations FROM customers
-"""
-ORDERS = "SELECT id, customer_id, total_cents, state, rejection_reason, version FROM orders"
-DECISIONS = "SELECT order_id, state FROM credit_reservations"
+OUTBOX = "SELECT id::text, aggregatetype, type, payload::text FROM outbox ORDER BY id"
 
 
-@dataclass
-class Road:
-    """The events on their way to one consumer."""
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An outbox row on its way to the stream."""
 
-    deliver: Callable[[Sequence[Envelope]], Awaitable[None]]
-    types: frozenset[str]
-    waiting: list[Envelope] = field(default_factory=list)
-    delivered: list[Envelope] = field(default_factory=list)
-
-    def add(self, events: Sequence[Envelope]) -> None:
-        self.waiting += [event for event in events if event.type in self.types]
-
-    async def move(self, chance: random.Random) -> None:
-        """Delivers one batch: some that wait, in any order, and some again that were delivered before."""
-        chance.shuffle(self.waiting)
-        size = chance.randint(0, len(self.waiting))
-        batch, self.waiting = self.waiting[:size], self.waiting[size:]
-        repeated = chance.sample(self.delivered, min(len(self.delivered), chance.randint(0, 3)))
-        self.delivered += batch
-        batch = batch + repeated
-        chance.shuffle(batch)
-        if batch:
-            await self.deliver(batch)
+    event_id: str
+    aggregate: str
+    type: str
+    payload: str
 
 
 class World:
-    """The three services' stores and handlers, and the roads between them."""
+    """The services' stores, what clients may ask of them, and the road to the stream.
 
-    def __init__(self, customers: asyncpg.Pool, orders: asyncpg.Pool, view: Generation) -> None:
-        self.customers, self.orders, self.view = customers, orders, view
+    Attributes:
+        view: the history's, its only generation, in a MongoDB database of its own.
+        client: a connection to a NATS server of its own.
+    """
+
+    def __init__(
+        self, customers: asyncpg.Pool, orders: asyncpg.Pool, view: Generation, mongo: AsyncIOMotorClient, client: Client
+    ) -> None:
+        self.customers, self.orders, self.view, self.client = customers, orders, view, client
         self.customer_repository = CustomerRepository(customers)
         self.order_repository = OrderRepository(orders)
         self.waiting = Waiting()
+        self._mongo = mongo
+        self._sent: list[Sent] = []
 
     async def clear(self) -> None:
-        """An empty world again; cheaper than a new one."""
+        """An empty world again, with ids from 1 on; cheaper than a new one."""
         await self.customers.execute("TRUNCATE customers, credit_reservations, outbox RESTART IDENTITY")
         await self.orders.execute("TRUNCATE orders, outbox RESTART IDENTITY")
-        await self.view.customers.delete_many({})
-        await self.view.orders.delete_many({})
-        self.read_up_to = {self.customers: FIRST_ID, self.orders: FIRST_ID}
-        order_events = frozenset({"OrderCreated", "OrderApproved", "OrderRejected", "OrderCancelled"})
-        decisions = frozenset({"CreditReserved", "CreditLimitExceeded", "CustomerValidationFailed"})
-        self.roads = [
-            Road(self._to_customer, frozenset({"OrderCreated", "OrderCancelled", "OrderRejected"})),
-            Road(self._to_order, decisions),
-            Road(self._to_history, order_events | decisions | {"CustomerCreated"}),
-        ]
+        await self.wipe_view()
+        for stream in (EVENTS, DEAD_LETTERS):
+            await self._make_anew(stream)
+        self._sent = []
 
-    async def _to_customer(self, batch: Sequence[Envelope]) -> None:
-        await handle_order_events(self.customer_repository, batch)
+    async def wipe_view(self) -> None:
+        """An empty view; the history's place in the stream is left where it is."""
+        await self._mongo.drop_database(self._mongo.get_default_database())
+        await self.view.prepare()
 
-    async def _to_order(self, batch: Sequence[Envelope]) -> None:
-        await handle_credit_decisions(self.order_repository, self.waiting, batch)
+    async def _make_anew(self, stream: str) -> None:
+        try:
+            await request(self.client, f"STREAM.DELETE.{stream}")
+        except NotFoundError:
+            note(f"{stream} is new")
+        await ensure_stream(self.client, stream)
 
-    async def _to_history(self, batch: Sequence[Envelope]) -> None:
-        await handle_events(self.view, batch)
+    # What clients ask for; amounts in cents
 
-    async def create_customer(self, limit: int) -> None:
-        await create_customer(
-            self.customer_repository, CreateCustomer(name="Jane Doe", credit_limit=Money.of(limit)), None, None
-        )
+    async def create_customer(self, limit: int) -> int:
+        command = CreateCustomer(name="Jane Doe", credit_limit=Money.of(limit))
+        return await create_customer(self.customer_repository, command, None, None)
 
-    async def create_order(self, customer_id: int, total: int) -> int:
+    async def place_order(self, customer_id: int, total: int) -> int:
         command = CreateOrder(customer_id=customer_id, order_total=PositiveMoney.of(total))
         return await create_order(self.order_repository, command, None, None)
 
@@ -114,65 +108,64 @@ class World:
         """As if every pending order were older than the deadline."""
         await reject_overdue_orders(self.order_repository, self.waiting, timedelta(0))
 
-    async def fetch_new_events(self) -> None:
-        for pool in (self.customers, self.orders):
-            rows = await pool.fetch(NEW_EVENTS, self.read_up_to[pool])
-            if rows:
-                self.read_up_to[pool] = rows[-1]["id"]
-            events = [Envelope(row["id"], row["type"], row["payload"].encode()) for row in rows]
-            for road in self.roads:
-                road.add(events)
+    # The road
 
-    async def move(self, chance: random.Random) -> None:
-        await self.fetch_new_events()
-        await chance.choice(self.roads).move(chance)
-        await self.assert_safe()
+    async def unsent(self) -> list[Sent]:
+        """The outboxes' rows that are not in the stream, oldest first.
 
-    async def drain(self, chance: random.Random) -> None:
-        """Until nothing is on its way any more."""
-        await self.fetch_new_events()
-        while any(road.waiting for road in self.roads):
-            await self.move(chance)
-            await self.fetch_new_events()
+        By what was sent, not by the last id: ids are in the order of the inserts, not of the commits.
+        """
+        sent = {event.event_id for event in self._sent}
+        rows = [row for pool in (self.customers, self.orders) for row in await pool.fetch(OUTBOX)]
+        return [Sent(*row) for row in rows if row["id"] not in sent]
 
-    async def assert_safe(self) -> None:
-        assert not await self.customers.fetch(BROKEN_LIMITS)
-        for row in await self.customers.fetch(RESERVED):
-            assert row["reserved_cents"] == row["reservations"], dict(row)
+    async def publish(self, ranks: Sequence[int] = (), limit: int | None = None, repeats: Sequence[int] = ()) -> None:
+        """Stores new events in the stream.
 
-    async def assert_converged(self) -> None:
-        orders = {row["id"]: dict(row) for row in await self.orders.fetch(ORDERS)}
-        await self._assert_decisions_agree(orders)
-        await self._assert_credit_adds_up(orders)
-        await self._assert_view_agrees(orders)
+        Args:
+            ranks: of the oldest, the next and so on, 0 for those without; a higher rank comes later.
+            limit: most events; the others stay on the road.
+            repeats: which events, counted from the first that was ever sent, are then stored once more.
+        """
+        unsent = await self.unsent()
+        ranks = [*ranks, *[0] * len(unsent)]
+        order = sorted(range(len(unsent)), key=ranks.__getitem__)
+        self._sent += (new := [unsent[place] for place in order][:limit])
+        for event in [*new, *(self._sent[number % len(self._sent)] for number in repeats if self._sent)]:
+            await self._store(event)
 
-    async def _assert_decisions_agree(self, orders: dict[int, dict[str, object]]) -> None:
-        decisions = {row["order_id"]: row["state"] for row in await self.customers.fetch(DECISIONS)}
-        assert decisions.keys() == orders.keys()
-        for order in orders.values():
-            fitting = DECISIONS_THAT_FIT.get((order["state"], order["rejection_reason"]), frozenset())
-            assert decisions[order["id"]] in fitting, (order, decisions[order["id"]])
+    async def _store(self, event: Sent) -> None:
+        # Without Nats-Msg-Id: the server's deduplication must not save anybody.
+        headers = {ID: event.event_id, TYPE: event.type}
+        subject = f"events.{event.aggregate}.0.{event.type}"
+        await self.client.jetstream().publish(subject, event.payload.encode(), headers=headers, stream=EVENTS)
 
-    async def _assert_credit_adds_up(self, orders: dict[int, dict[str, object]]) -> None:
-        for row in await self.customers.fetch(RESERVED):
-            approved = [
-                o["total_cents"] for o in orders.values() if (o["customer_id"], o["state"]) == (row["id"], "APPROVED")
-            ]
-            assert row["reserved_cents"] == sum(approved)
 
-    async def _assert_view_agrees(self, orders: dict[int, dict[str, object]]) -> None:
-        seen = {d["_id"]: d async for d in self.view.orders.find()}
-        assert seen == {
-            o["id"]: {
-                "_id": o["id"],
-                "customerId": o["customer_id"],
-                "total": o["total_cents"],
-                "state": o["state"],
-                "reason": o["rejection_reason"],
-                "version": o["version"],
-            }
-            for o in orders.values()
-        }
-        named = {d["_id"]: (d["name"], d["creditLimit"]) async for d in self.view.customers.find()}
-        rows = await self.customers.fetch("SELECT id, name, credit_limit_cents FROM customers")
-        assert named == {row["id"]: (row["name"], row["credit_limit_cents"]) for row in rows}
+@asynccontextmanager
+async def open_world(postgres_url: str, mongodb_url: str, nats: NatsServer) -> AsyncIterator[World]:
+    """Opens everything; the databases are dropped afterwards.
+
+    Args:
+        postgres_url: an administrator's, for two databases.
+        mongodb_url: an administrator's, with the name of a database that may be dropped.
+        nats: running, and nobody else's.
+    """
+    async with AsyncExitStack() as opened:
+        pools = [await _open_pool(opened, postgres_url, schema) for schema in (CUSTOMER_SCHEMA, ORDER_SCHEMA)]
+        mongo = AsyncIOMotorClient(mongodb_url)
+        opened.callback(mongo.close)
+        opened.push_async_callback(mongo.drop_database, mongo.get_default_database())
+        views = Views(mongodb_url)
+        opened.callback(views.close)
+        client = await connect(nats.url, TOKEN, "property test")
+        opened.push_async_callback(client.close)
+        yield World(*pools, views.generation("only"), mongo, client)
+
+
+async def _open_pool(opened: AsyncExitStack, admin_url: str, schema: str) -> asyncpg.Pool:
+    url = await opened.enter_async_context(fresh_database(admin_url))
+    pool = await opened.enter_async_context(await open_pool(url, "property test"))
+    await apply_schema(pool, schema)
+    for connection in [await pool.acquire() for _ in range(CONNECTIONS)]:
+        await pool.release(connection)
+    return pool
