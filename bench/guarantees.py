@@ -14,7 +14,7 @@ from messaging.streams import EVENTS, request
 from operations.sources import TOPICS
 from services.history.views import DURABLE
 
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 30.0
 
 WANTED = {
     "PostgreSQL fsync": "on",

@@ -11,7 +11,7 @@ from infra.provision.settings import Settings
 from messaging.envelope import ID
 from operations.sources import TOPICS
 
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 30.0
 TAKEN_AT_ONCE = 10_000
 
 Ends = Mapping[tuple[str, int], int]
