@@ -11,7 +11,7 @@ from pymongo import MongoClient
 
 from messaging.connection import connect
 from messaging.envelope import Envelope
-from messaging.streams import EVENTS, DurableConsumer, consumer_infos
+from messaging.streams import EVENTS, DurableConsumer, consumer_infos, request
 from messaging.subscriber import Subscriber
 from services.history.generations import Generations
 from services.history.handlers import handle_events
@@ -22,7 +22,7 @@ from tests.engines import TOKEN, NatsServer
 from tests.eventually import eventually_async
 from tests.integration.events import make_streams
 
-GRACE_SECONDS = 0.5
+GRACE_SECONDS = 1.0
 
 
 class CountedViews(Views):
@@ -172,6 +172,15 @@ async def test_what_comes_while_a_generation_is_built_is_shown_by_both(instance:
         await _live(instance.views, other_than=first)
         await _tell(client, 3)
         await _shows(instance.views, 3)
+
+
+async def test_the_live_generation_stands_still_while_it_is_swapped_out(instance: Instance, client: Client) -> None:
+    async with running(instance):
+        first = await _live(instance.views)
+        await instance.views.begin()
+        await _live(instance.views, other_than=first)
+        info = await request(client, f"CONSUMER.INFO.{EVENTS}.history_{first}")
+        assert info["paused"]
 
 
 async def test_a_generation_that_is_behind_the_live_one_is_not_swapped_in(instance: Instance, client: Client) -> None:
