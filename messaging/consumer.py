@@ -158,7 +158,8 @@ class Consumer:
                 await self._handler([envelope for _, envelope in items])
         self.fault = None
         for delivery, _ in items:
-            self._failures.pop(delivery.sequence, None)
+            if self._failures:
+                self._failures.pop(delivery.sequence, None)
             await delivery.ack()
 
     async def _judge(self, delivery: Delivery, error: Exception) -> None:

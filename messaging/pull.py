@@ -35,13 +35,16 @@ ACK, NAK, IN_PROGRESS = b"+ACK", b"-NAK", b"+WPI"
 class Delivery:
     """One message in hand: it stays ours until it is acked or given back."""
 
-    __slots__ = ("_held_by", "_message", "sequence")
+    __slots__ = ("_held_by", "_message")
 
     def __init__(self, message: Msg, held_by: "PullSubscription") -> None:
         self._message = message
         self._held_by = held_by
-        self.sequence: int = message.metadata.sequence.stream
+
+    @property
+    def sequence(self) -> int:
         """The message's sequence in the stream: the same in every redelivery."""
+        return int(self._message.metadata.sequence.stream)
 
     @property
     def subject(self) -> str:
