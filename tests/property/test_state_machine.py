@@ -41,11 +41,10 @@ STEPS = 25
 UNKNOWN_CUSTOMER = 1_000_000
 
 LIMITS = st.integers(0, 20)
-TOTALS = st.integers(1, 12)
-SERVICES = st.sampled_from(["customer", "order", "history"])
+TOTALS = st.integers(1, 8)
+NAMES = ("customer", "order", "history")
+SERVICES = st.sampled_from(NAMES)
 BATCHES = st.integers(1, 6)
-SHARES = st.lists(st.tuples(SERVICES, st.integers(1, 3)), min_size=2, max_size=6)
-"""The service and the batch size of each of the workers in a race; small, so that there is something for each."""
 
 
 @pytest.fixture(scope="module")
@@ -167,22 +166,24 @@ class CustomersAndOrders(RuleBasedStateMachine):
     @precondition(lambda self: self.bundle("orders"))
     @rule(
         target=orders,
-        workers=SHARES,
-        placed=st.lists(st.tuples(customers, TOTALS), max_size=2),
+        customer=customers,
+        totals=st.lists(TOTALS, min_size=2, max_size=6),
         cancelled=st.lists(orders, max_size=2),
         deadline=st.booleans(),
+        workers=st.integers(2, 3),
+        batch=st.integers(1, 2),
     )
     def race(
-        self, workers: list[tuple[str, int]], placed: list[tuple[int, int]], cancelled: list[int], deadline: bool
+        self, customer: int, totals: list[int], cancelled: list[int], deadline: bool, workers: int, batch: int
     ) -> MultipleResults[int]:
-        requests: list[Request] = [partial(self._world.place_order, customer, total) for customer, total in placed]
-        requests += [partial(self._world.cancel, order) for order in cancelled]
+        """Workers of all services with a batch each, and requests, go at once, over the orders of one customer."""
+        ids = [self._step(self._world.place_order(customer, total)) for total in totals]
+        requests: list[Request] = [partial(self._world.cancel, order) for order in cancelled]
         requests += [self._world.reject_overdue] if deadline else []
-        answers = self._step(self._world.publish(), self._workers.work_at_once(workers, *requests))
-        if answers is None:  # a step failed, and the orders have only to be as many
-            return multiple(*[0] * len(placed))
-        # Sorted, or the names of the orders would depend on who came first.
-        return multiple(*sorted(answers[: len(placed)]))
+        # Small batches, so that there is something for each.
+        shares = [(name, batch) for name in NAMES for _ in range(workers)]
+        self._step(self._world.publish(), self._workers.work_at_once(shares, *requests))
+        return multiple(*ids)
 
     @rule(workers=st.integers(1, 3), batch=BATCHES)
     def run_until_quiet(self, workers: int, batch: int) -> None:

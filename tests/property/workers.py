@@ -90,14 +90,11 @@ class Workers:
             for service in services
         }
 
-    async def work_at_once(self, shares: Sequence[tuple[str, int]], *requests: Request) -> list[object]:
+    async def work_at_once(self, shares: Sequence[tuple[str, int]], *requests: Request) -> None:
         """Workers take a batch each, and then all of them and the requests go at once.
 
         Args:
             shares: the service and the batch size of each worker.
-
-        Returns:
-            the requests' answers.
         """
         async with self._hands_full([(self.services[name], size) for name, size in shares]) as workers:
             left = {name: await self._outstanding(name) for name, _ in shares}
@@ -110,7 +107,6 @@ class Workers:
             if isinstance(end, BaseException):
                 raise end
         await eventually_async(partial(self._require_outstanding, left), pause=PAUSE_SECONDS)
-        return ends[: len(requests)]
 
     async def give_back(self, name: str, size: int) -> None:
         """A worker takes a batch and is stopped before it begins."""

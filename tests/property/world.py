@@ -5,7 +5,7 @@ outboxes to the stream. They keep an aggregate's events in order; the road here 
 """
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -82,10 +82,8 @@ class World:
         await self.view.prepare()
 
     async def _make_anew(self, stream: str) -> None:
-        try:
+        with suppress(NotFoundError):  # at first there is none
             await request(self.client, f"STREAM.DELETE.{stream}")
-        except NotFoundError:
-            note(f"{stream} is new")
         await ensure_stream(self.client, stream)
 
     # What clients ask for; amounts in cents
