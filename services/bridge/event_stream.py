@@ -13,6 +13,9 @@ log = logging.getLogger(__name__)
 MAX_BATCH = 1000
 """What the server takes in one atomic batch."""
 
+MAX_CHAIN = 8
+"""Up to so many are published one by one: for a batch the server makes a file of its own, which takes longer."""
+
 
 class EventStream:
     """The stream EVENTS, written by one bridge at a time.
@@ -86,9 +89,8 @@ class EventStream:
         """
         for start in range(0, len(messages), MAX_BATCH):
             batch = messages[start : start + MAX_BATCH]
-            if len(batch) == 1 or not await self._append_whole(batch):
-                for message in batch:
-                    self._last_sequence = await self._writer.publish(message, self._last_sequence)
+            if len(batch) <= MAX_CHAIN or not await self._append_whole(batch):
+                await self._append_in_chains(batch)
 
     async def _append_whole(self, batch: Sequence[Message]) -> bool:
         try:
@@ -98,3 +100,11 @@ class EventStream:
             log.info("a batch of %d holds a repeated event: its messages are published one by one", len(batch))
             return False
         return True
+
+    async def _append_in_chains(self, messages: Sequence[Message]) -> None:
+        while messages:
+            chain = messages[:MAX_CHAIN]
+            if not all(message.event_id for message in chain):
+                chain = chain[:1]  # one without an id cannot be named by the next one
+            done, self._last_sequence = await self._writer.publish_chain(chain, self._last_sequence)
+            messages = messages[done:]

@@ -1,5 +1,6 @@
-"""Publishing to the stream EVENTS: fenced, one message or an atomic batch at a time, and asking where it ends."""
+"""Publishing to the stream EVENTS: fenced, as an atomic batch or as a chain of messages, and asking where it ends."""
 
+import asyncio
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from uuid import uuid4
 from nats.aio.client import Client
 from nats.js.errors import APIError, NotFoundError
 
+from messaging.envelope import MESSAGE_ID
 from messaging.errors import ConnectionGone
 from messaging.streams import DEAD_LETTERS, EVENTS, consumers_beyond, delete_consumer, ensure_stream
 from services.bridge.translate import Message
@@ -20,11 +22,13 @@ BATCH_ID = "Nats-Batch-Id"
 BATCH_SEQUENCE = "Nats-Batch-Sequence"
 BATCH_COMMIT = "Nats-Batch-Commit"
 EXPECTED_LAST_SEQUENCE = "Nats-Expected-Last-Sequence"
+EXPECTED_LAST_MESSAGE_ID = "Nats-Expected-Last-Msg-Id"
 
 PUBLISH_SECONDS = 10.0
 
 
 class _ErrorCode(IntEnum):
+    WRONG_LAST_MESSAGE_ID = 10070
     WRONG_LAST_SEQUENCE = 10071
     DUPLICATE_IN_BATCH = 10201
 
@@ -86,11 +90,27 @@ class EventsWriter:
             return None
         return int(message.seq or 0), message.headers or {}
 
-    async def publish(self, message: Message, expected: int) -> int:
-        """Stores one message and returns the stream's last sequence, unchanged if it is a repeat."""
+    async def publish_chain(self, messages: Sequence[Message], expected: int) -> tuple[int, int]:
+        """Stores messages one by one, sent at once; returns how many are dealt with, and the stream's last sequence.
+
+        A repeat is left out. What follows it is refused, as its sequence does not fit any more, and is to be published
+        again. Each message names the one before it, so that nothing else can come between: not even a message of
+        another bridge that takes the place of one that was refused.
+
+        Raises:
+            Fenced: as above; but some may be stored if another bridge interfered.
+        """
         self._require_same_connection()
-        ack = await self._request(message, message.headers | {EXPECTED_LAST_SEQUENCE: str(expected)})
-        return expected if ack.get("duplicate") else int(ack["seq"])
+        chain = [m.headers | {EXPECTED_LAST_SEQUENCE: str(expected + place)} for place, m in enumerate(messages)]
+        for before, headers in zip(messages, chain[1:], strict=False):
+            headers[EXPECTED_LAST_MESSAGE_ID] = before.headers[MESSAGE_ID]
+        requests = (self._request(message, headers) for message, headers in zip(messages, chain, strict=True))
+        for place, ack in enumerate(await asyncio.gather(*requests, return_exceptions=True)):
+            if isinstance(ack, BaseException):
+                raise ack
+            if ack.get("duplicate"):
+                return place + 1, expected + place
+        return len(messages), expected + len(messages)
 
     async def publish_batch(self, messages: Sequence[Message], expected: int) -> int:
         """Stores two or more messages, all or none, and returns the stream's last sequence.
@@ -123,7 +143,7 @@ class EventsWriter:
         if not error:
             return answer
         match error.get("err_code"):
-            case _ErrorCode.WRONG_LAST_SEQUENCE:
+            case _ErrorCode.WRONG_LAST_SEQUENCE | _ErrorCode.WRONG_LAST_MESSAGE_ID:
                 raise Fenced(error["description"])
             case _ErrorCode.DUPLICATE_IN_BATCH:
                 raise RepeatInBatch(error["description"])

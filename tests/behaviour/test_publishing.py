@@ -18,6 +18,13 @@ def _message(event_id: str, subject: str = "events.order.0.OrderCreated") -> Mes
     return Message(subject, {"Nats-Msg-Id": event_id, "id": event_id, "type": "OrderCreated"}, event_id.encode())
 
 
+async def _publish(writer: EventsWriter, event_id: str, expected: int) -> int:
+    """The stream's last sequence after one message."""
+    done, last = await writer.publish_chain([_message(event_id)], expected)
+    assert done == 1
+    return last
+
+
 @pytest.fixture
 def writer(client: Any) -> EventsWriter:
     return EventsWriter(client)
@@ -25,32 +32,32 @@ def writer(client: Any) -> EventsWriter:
 
 async def test_a_new_stream_ends_with_zero_and_each_message_moves_its_end_by_one(writer: EventsWriter) -> None:
     assert await writer.open() == 0
-    assert await writer.publish(_message("a"), 0) == 1
-    assert await writer.publish(_message("b"), 1) == 2
+    assert await _publish(writer, "a", 0) == 1
+    assert await _publish(writer, "b", 1) == 2
     assert await writer.open() == 2
 
 
 async def test_a_publish_after_another_end_is_refused_and_stores_nothing(writer: EventsWriter) -> None:
     await writer.open()
-    await writer.publish(_message("a"), 0)
+    await _publish(writer, "a", 0)
     with pytest.raises(Fenced):
-        await writer.publish(_message("b"), 0)
+        await _publish(writer, "b", 0)
     assert await writer.last_sequence() == 1
 
 
 async def test_a_repeat_is_left_out_and_the_end_stays(writer: EventsWriter) -> None:
     await writer.open()
-    await writer.publish(_message("a"), 0)
-    await writer.publish(_message("b"), 1)
-    assert await writer.publish(_message("a"), 2) == 2
+    await _publish(writer, "a", 0)
+    await _publish(writer, "b", 1)
+    assert await _publish(writer, "a", 2) == 2
     assert await writer.last_sequence() == 2
 
 
 async def test_a_repeat_after_another_end_is_refused_by_the_fence(writer: EventsWriter) -> None:
     await writer.open()
-    await writer.publish(_message("a"), 0)
+    await _publish(writer, "a", 0)
     with pytest.raises(Fenced):
-        await writer.publish(_message("a"), 0)
+        await _publish(writer, "a", 0)
 
 
 async def test_a_batch_is_stored_whole_and_in_order(writer: EventsWriter) -> None:
@@ -63,7 +70,7 @@ async def test_a_batch_is_stored_whole_and_in_order(writer: EventsWriter) -> Non
 
 async def test_a_batch_after_another_end_stores_nothing(writer: EventsWriter) -> None:
     await writer.open()
-    await writer.publish(_message("a"), 0)
+    await _publish(writer, "a", 0)
     with pytest.raises(Fenced):
         await writer.publish_batch([_message("b"), _message("c")], 0)
     assert await writer.last_sequence() == 1
@@ -72,7 +79,7 @@ async def test_a_batch_after_another_end_stores_nothing(writer: EventsWriter) ->
 @pytest.mark.parametrize("ids", [["b", "a"], ["b", "b"]])
 async def test_a_batch_with_a_repeat_stores_nothing(writer: EventsWriter, ids: list[str]) -> None:
     await writer.open()
-    await writer.publish(_message("a"), 0)
+    await _publish(writer, "a", 0)
     with pytest.raises(RepeatInBatch):
         await writer.publish_batch([_message(event_id) for event_id in ids], 1)
     assert await writer.last_sequence() == 1
@@ -80,26 +87,54 @@ async def test_a_batch_with_a_repeat_stores_nothing(writer: EventsWriter, ids: l
 
 async def test_a_repeat_in_a_batch_is_seen_before_the_fence(writer: EventsWriter) -> None:
     await writer.open()
-    await writer.publish(_message("a"), 0)
+    await _publish(writer, "a", 0)
     with pytest.raises(RepeatInBatch):
         await writer.publish_batch([_message("a"), _message("b")], 0)
 
 
+async def test_a_chain_is_stored_in_order(writer: EventsWriter) -> None:
+    await writer.open()
+    assert await writer.publish_chain([_message("a"), _message("b"), _message("c")], 0) == (3, 3)
+    last = await writer.last_message("events.order.0.>")
+    assert last is not None
+    assert (last[0], last[1]["id"]) == (3, "c")
+
+
+@pytest.mark.parametrize(("ids", "done"), [(["b", "a", "c"], 2), (["b", "b", "c"], 2), (["a", "b", "c"], 1)])
+async def test_a_chain_ends_with_a_repeat_that_is_left_out(writer: EventsWriter, ids: list[str], done: int) -> None:
+    await writer.open()
+    await _publish(writer, "a", 0)
+    assert await writer.publish_chain([_message(event_id) for event_id in ids], 1) == (done, done)
+    assert await writer.last_sequence() == done
+
+
+async def test_nothing_of_a_chain_is_stored_behind_a_message_that_another_bridge_put_in_its_place(
+    client: Any, writer: EventsWriter
+) -> None:
+    await writer.open()
+    another = EventsWriter(client)
+    await another.open()
+    await _publish(another, "x", 0)
+    with pytest.raises(Fenced):
+        await writer.publish_chain([_message("a"), _message("b"), _message("c")], 0)
+    assert await writer.last_sequence() == 1
+
+
 async def test_the_last_message_is_found_by_a_wildcard(writer: EventsWriter) -> None:
     await writer.open()
-    await writer.publish(_message("a"), 0)
-    await writer.publish(_message("b", "events.order.1.OrderApproved"), 1)
-    await writer.publish(_message("c", "events.customer.0.CustomerCreated"), 2)
+    await _publish(writer, "a", 0)
+    await writer.publish_chain([_message("b", "events.order.1.OrderApproved")], 1)
+    await writer.publish_chain([_message("c", "events.customer.0.CustomerCreated")], 2)
     found = [await writer.last_message(f"events.order.{partition}.>") for partition in range(3)]
     assert [last and (last[0], last[1]["id"]) for last in found] == [(1, "a"), (2, "b"), None]
 
 
 async def test_a_stream_made_anew_ends_with_zero_and_remembers_nothing(client: Any, writer: EventsWriter) -> None:
     await writer.open()
-    await writer.publish(_message("a"), 0)
+    await _publish(writer, "a", 0)
     await request(client, f"STREAM.DELETE.{EVENTS}")
     assert await writer.open() == 0
-    assert await writer.publish(_message("a"), 0) == 1
+    assert await _publish(writer, "a", 0) == 1
 
 
 async def test_what_was_stored_is_there_after_a_crash_and_still_remembered(nats: Any, writer: EventsWriter) -> None:
@@ -108,15 +143,14 @@ async def test_what_was_stored_is_there_after_a_crash_and_still_remembered(nats:
     nats.restart()
     after = EventsWriter(await nats.connect())
     assert await after.open() == 2
-    assert await after.publish(_message("b"), 2) == 2
+    assert await _publish(after, "b", 2) == 2
 
 
-@pytest.mark.parametrize("ids", [["a"], ["a", "b"]], ids=["single", "batch"])
-async def test_what_the_bridge_stored_can_become_a_dead_letter(
-    client: Any, writer: EventsWriter, ids: list[str]
-) -> None:
+@pytest.mark.parametrize("how", ["chain", "batch"])
+async def test_what_the_bridge_stored_can_become_a_dead_letter(client: Any, writer: EventsWriter, how: str) -> None:
     await writer.open()
-    await (writer.publish(_message("a"), 0) if len(ids) == 1 else writer.publish_batch([*map(_message, ids)], 0))
+    publish = writer.publish_batch if how == "batch" else writer.publish_chain
+    await publish([_message("a"), _message("b")], 0)
     async with PullSubscription(client, ORDERS) as subscription:
         [delivery] = await subscription.take(1)
         await DeadLetters(client, "orders").bury(delivery, Undecodable("poison"))

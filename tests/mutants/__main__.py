@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.mutants.catalogue import MUTANTS, Mutant
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("contracts", "messaging", "web", "services", "operations", "infra", "tests", "pyproject.toml")
+COPIED = ("contracts", "messaging", "web", "services", "operations", "infra", "bench", "tests", "pyproject.toml")
 
 NOT_THE_CATALOGUE = ("--ignore", "tests/unit/test_mutants.py")
 """It looks for the places of the planted bugs, and would catch every one by its text."""
@@ -50,26 +50,31 @@ def plant(mutant: Mutant, folder: Path) -> None:
     file.write_text(text.replace(mutant.old, mutant.new))
 
 
-def hunt(mutant: Mutant) -> Catch | None:
-    """The first suite that fails on a copy with the bug; None if it survives them all."""
+def hunt(mutant: Mutant | None) -> Catch | None:
+    """The first suite that fails on a copy with the bug, or on one without any; None if all of them pass."""
     with tempfile.TemporaryDirectory(prefix="mutant-") as name:
         folder = Path(name)
-        for part in COPIED:
-            source = ROOT / part
-            if source.is_dir():
-                shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy2(source, folder / part)
-        plant(mutant, folder)
-        # The copy's stack is its own, but for what `make dev` has brought.
-        (folder / JARS).parent.mkdir()
-        (folder / JARS).symlink_to(ROOT / JARS)
+        copy_code(folder)
+        if mutant:
+            plant(mutant, folder)
         for suite, arguments in SUITES.items():
             began = time.monotonic()
             run = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False)
             if run.returncode:
                 return Catch(suite, _first_failure(run.stdout + run.stderr), time.monotonic() - began)
     return None
+
+
+def copy_code(folder: Path) -> None:
+    """All that the suites need; the copy's stack is its own, but for the jars that `make dev` has brought."""
+    for part in COPIED:
+        source = ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, folder / part)
+    (folder / JARS).parent.mkdir()
+    (folder / JARS).symlink_to(ROOT / JARS)
 
 
 def _first_failure(output: str) -> str:
@@ -79,6 +84,8 @@ def _first_failure(output: str) -> str:
 
 
 def main() -> int:
+    if failure := hunt(None):
+        sys.exit(f"the suites fail without a planted bug: {failure.suite}: {failure.test}")
     survivors = 0
     wanted = [mutant for mutant in MUTANTS if not sys.argv[1:] or any(word in mutant.name for word in sys.argv[1:])]
     for number, mutant in enumerate(wanted, 1):

@@ -225,8 +225,20 @@ MUTANTS = [
     Mutant(
         "no fence on a message",
         JETSTREAM,
-        "message.headers | {EXPECTED_LAST_SEQUENCE: str(expected)})",
-        "dict(message.headers))",
+        "m.headers | {EXPECTED_LAST_SEQUENCE: str(expected + place)} for",
+        "dict(m.headers) for",
+    ),
+    Mutant(
+        "a chain is not linked",
+        JETSTREAM,
+        "            headers[EXPECTED_LAST_MESSAGE_ID] = before.headers[MESSAGE_ID]\n",
+        "            pass\n",
+    ),
+    Mutant(
+        "what follows a repeat in a chain is skipped",
+        JETSTREAM,
+        "return place + 1, expected + place",
+        "return len(messages), expected + place",
     ),
     Mutant(
         "consumers beyond the end are kept",

@@ -11,7 +11,13 @@ from typing import Any
 
 from messaging.envelope import MESSAGE_ID
 from messaging.streams import SECOND
-from services.bridge.jetstream import BATCH_COMMIT, BATCH_ID, BATCH_SEQUENCE, EXPECTED_LAST_SEQUENCE
+from services.bridge.jetstream import (
+    BATCH_COMMIT,
+    BATCH_ID,
+    BATCH_SEQUENCE,
+    EXPECTED_LAST_MESSAGE_ID,
+    EXPECTED_LAST_SEQUENCE,
+)
 from tests.simulation.durable import Durable, Request
 from tests.simulation.stream import Stored, Stream, Wire
 from tests.simulation.world import World
@@ -27,6 +33,7 @@ STREAM_NOT_FOUND = {"code": 404, "err_code": 10059, "description": "stream not f
 CONSUMER_NOT_FOUND = {"code": 404, "err_code": 10014, "description": "consumer not found"}
 NO_MESSAGE = {"code": 404, "err_code": 10037, "description": "no message found"}
 WRONG_LAST_SEQUENCE = {"code": 400, "err_code": 10071}
+WRONG_LAST_MESSAGE_ID = {"code": 400, "err_code": 10070}
 REPEAT_IN_BATCH = {"code": 400, "err_code": 10201, "description": "duplicate message id in the batch"}
 INCOMPLETE_BATCH = {"code": 400, "err_code": 10176, "description": "batch publish is incomplete and was abandoned"}
 
@@ -251,6 +258,11 @@ class Server:
             self.world.struck("publish fenced")
             description = f"wrong last sequence: {stream.last_sequence}"
             raise Refused({**WRONG_LAST_SEQUENCE, "description": description})
+        before = message.headers.get(EXPECTED_LAST_MESSAGE_ID)
+        if before is not None and before != stream.last_message_id:
+            self.world.struck("chain broken by another bridge")
+            description = f"wrong last msg ID: {stream.last_message_id}"
+            raise Refused({**WRONG_LAST_MESSAGE_ID, "description": description})
 
     def _store(self, name: str, stream: Stream, subject: str, message: Wire) -> int:
         headers = {key: value for key, value in message.headers.items() if key}

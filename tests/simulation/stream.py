@@ -53,6 +53,10 @@ class Stream:
     def last_sequence(self) -> int:
         return len(self.messages)
 
+    @property
+    def last_message_id(self) -> str | None:
+        return self.messages[-1].headers.get(MESSAGE_ID) if self.messages else None
+
     def takes(self, subject: str) -> bool:
         return any(matches(pattern, subject) for pattern in self.config["subjects"])
 
