@@ -45,7 +45,7 @@ def attempts(stack: Stack) -> Callable[[str], int]:
 
     def count(service: str) -> int:
         said = stack.layout.log_of(service).read_bytes()[seen[service] :].decode()
-        return max(map(int, re.findall(rf"{service}: attempt (\d+), trying again", said)), default=0)
+        return max(map(int, re.findall(rf"{service}\w*: attempt (\d+), trying again", said)), default=0)
 
     return count
 

@@ -104,6 +104,14 @@ def test_a_message_that_cannot_be_handled_ends_as_a_dead_letter_with_error_and_o
         assert position in (None, letter.headers[ORIGIN_IN_KAFKA])
 
 
+@pytest.mark.usefixtures("bystander")
+@pytest.mark.parametrize("transactional", [True, False])
+def test_what_somebody_else_writes_into_the_log_does_not_stop_the_outbox(road: Road, transactional: bool) -> None:
+    """Once seen: the connector waited for ever for a topic for it."""
+    for service in ("customer", "order"):
+        road.execute(service, "SELECT pg_logical_emit_message($1, 'of some tool', 'hello')", transactional)
+
+
 def test_fields_that_a_newer_writer_adds_are_ignored_up_to_the_largest_event(
     road: Road, system: System, bystander: int, letters: Callable[[], list[DeadLetter]]
 ) -> None:
