@@ -84,7 +84,7 @@ class EventStream:
         An event that the server still remembers is left out: it is in the stream already.
 
         Raises:
-            Fenced: nothing was stored; open the stream again and resume from its position.
+            Fenced: open the stream again and resume from its position; what was stored by then is in order.
             nats.errors.Error: not known to be stored; the same.
         """
         for start in range(0, len(messages), MAX_BATCH):
