@@ -4,6 +4,7 @@ No consumer group and no committed offset: the position lives in the stream.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message,
 from confluent_kafka.admin import AdminClient
 
 from services.bridge.translate import Record
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -50,6 +53,10 @@ Partition = tuple[str, int]
 """A topic's name and a partition's number."""
 
 
+class TopicsChanged(Exception):
+    """A topic was made anew or has got more partitions."""
+
+
 class KafkaRecords:
     """Reads Kafka; the client library blocks, so it has a thread of its own.
 
@@ -72,6 +79,7 @@ class KafkaRecords:
         self._consumer_config = {**connection, **CONSUMER_CONFIG}
         self._consumer: Consumer | None = None
         self._topic_ids: dict[str, str] = {}
+        self._next_offsets: dict[Partition, int] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -97,7 +105,10 @@ class KafkaRecords:
         return await self._in_thread(self._ends, [(t.name, number) for t in topics for number in range(t.partitions)])
 
     async def start(self, topics: Sequence[Topic], offsets: Mapping[Partition, int]) -> None:
-        """Reads all partitions of the topics from these offsets on; one without an offset from its beginning."""
+        """Reads all partitions of the topics from these offsets on.
+
+        A partition without an offset, or with one that Kafka has not got, is read from the first record that it has.
+        """
         self._topic_ids = {topic.name: topic.id for topic in topics}
         partitions = [
             TopicPartition(topic.name, number, offsets.get((topic.name, number), OFFSET_BEGINNING))
@@ -111,6 +122,7 @@ class KafkaRecords:
 
         Raises:
             KafkaException: a partition cannot be read; start anew.
+            TopicsChanged: a partition's offsets go back; the same.
         """
         return [self._record(message) for message in await self._in_thread(self._take, limit)]
 
@@ -119,6 +131,13 @@ class KafkaRecords:
         # what it knew of the old topics' leaders and waits for them in silence.
         self._close()
         self._consumer = Consumer(self._consumer_config)
+        self._next_offsets = {}
+        for partition in partitions:
+            _, end = self._consumer.get_watermark_offsets(partition, timeout=ADMIN_SECONDS)
+            if partition.offset > end:
+                log.warning("%s/%d ends at %d, before %d", partition.topic, partition.partition, end, partition.offset)
+                partition.offset = OFFSET_BEGINNING
+            self._next_offsets[partition.topic, partition.partition] = max(partition.offset, 0)
         self._consumer.assign(partitions)
 
     def _ends(self, partitions: Sequence[Partition]) -> dict[Partition, tuple[int, int]]:
@@ -152,6 +171,10 @@ class KafkaRecords:
         assert topic is not None
         assert partition is not None
         assert offset is not None
+        if offset < self._next_offsets[topic, partition]:
+            # The client goes on with the new topic of the same name, and says nothing.
+            raise TopicsChanged(f"{topic}/{partition} goes on at {offset}, not {self._next_offsets[topic, partition]}")
+        self._next_offsets[topic, partition] = offset + 1
         # Bytes or None: str is only what a producer may put in.
         headers = cast("Sequence[tuple[str, bytes | None]]", message.headers() or ())
         return Record(topic, self._topic_ids[topic], partition, offset, message.value() or b"", headers)

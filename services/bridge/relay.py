@@ -8,7 +8,7 @@ from confluent_kafka import KafkaException
 from messaging.streams import UNREACHABLE_ERRORS
 from services.bridge.event_stream import EventStream
 from services.bridge.jetstream import EventsWriter, Fenced
-from services.bridge.kafka import KafkaRecords, Topic
+from services.bridge.kafka import KafkaRecords, Topic, TopicsChanged
 from services.bridge.translate import translate
 
 log = logging.getLogger(__name__)
@@ -22,10 +22,6 @@ RESUME_SECONDS = 0.5
 PACE_SECONDS = 0.005
 """From the beginning of one batch to the next at least. A lone event is not held up by it; events of a steady flow
 travel in company, which costs every part behind the bridge less than one by one."""
-
-
-class TopicsChanged(Exception):
-    """A topic was made anew or has got more partitions."""
 
 
 FAULTS: tuple[type[Exception], ...] = (*UNREACHABLE_ERRORS, KafkaException, Fenced, TopicsChanged)
@@ -85,6 +81,6 @@ class Relay:
 
     async def _look_around(self, topics: list[Topic]) -> None:
         await self._stream.check()
-        # Kafka was wiped: the client goes on quietly with the new topic of the same name.
+        # A topic that was made anew is told by its offsets only where they go back.
         if await self._records.describe(self._topic_names) != topics:
             raise TopicsChanged("the topics are not those that reading began with")

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaException
 
+from services.bridge.kafka import TopicsChanged
 from tests.eventually import eventually_async
 
 
@@ -59,6 +60,18 @@ async def test_a_topic_made_anew_has_another_id_and_begins_at_zero(topic: Any) -
     topic.write(0, "new")
     await topic.records.start([after], {})
     assert _places(await _take(topic, 1)) == [(0, 0, b"new")]
+
+
+@pytest.mark.parametrize("taken", [0, 2], ids=["nothing taken", "something taken"])
+async def test_offsets_that_go_back_while_a_topic_is_read_are_not_handed_on(topic: Any, taken: int) -> None:
+    for number in range(4):
+        topic.write(0, str(number))
+    await topic.records.start(await topic.records.describe([topic.name]), {(topic.name, 0): 4 - taken})
+    await _take(topic, taken)
+    topic.make_anew()
+    topic.write(0, "new")
+    with pytest.raises((TopicsChanged, KafkaException)):
+        await _take(topic, 1)
 
 
 async def test_a_topic_that_does_not_exist_cannot_be_described(topic: Any) -> None:

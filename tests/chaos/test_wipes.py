@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import nats
 import pytest
+from confluent_kafka.admin import AdminClient
 from pymongo import AsyncMongoClient
 
 from infra.native import Stack
@@ -146,6 +147,28 @@ async def drop_slots(stack: Stack) -> None:
     await asyncio.to_thread(stack.start, "connect")
 
 
+async def delete_topics(stack: Stack) -> None:
+    """While Kafka and its clients run."""
+    settings = Settings.read(stack.environment("keeper"))
+    admin = AdminClient(
+        {
+            "bootstrap.servers": settings.kafka_bootstrap_servers,
+            "security.protocol": "SASL_PLAINTEXT",
+            "sasl.mechanism": "PLAIN",
+            "sasl.username": settings.kafka_username,
+            "sasl.password": settings.kafka_password,
+        }
+    )
+    for deleted in admin.delete_topics(["events.customer", "events.order"]).values():
+        await asyncio.to_thread(deleted.result)
+
+
+async def delete_all_while_it_runs(stack: Stack) -> None:
+    await delete_topics(stack)
+    await delete_streams(stack)
+    await drop_view(stack)
+
+
 async def delete_everything_but_postgres(stack: Stack) -> None:
     await asyncio.to_thread(delete_data, stack, "nats", "kafka", "mongo")
 
@@ -165,6 +188,8 @@ Wipe = Callable[[Stack], Coroutine[Any, Any, None]]
         delete_view,
         drop_view,
         drop_slots,
+        delete_topics,
+        delete_all_while_it_runs,
         delete_everything_but_postgres,
     ],
 )

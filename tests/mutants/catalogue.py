@@ -19,6 +19,7 @@ STREAMS = "messaging/streams.py"
 DEAD_LETTERS = "messaging/dead_letters.py"
 BRIDGE = "services/bridge/event_stream.py"
 JETSTREAM = "services/bridge/jetstream.py"
+KAFKA = "services/bridge/kafka.py"
 RELAY = "services/bridge/relay.py"
 TRANSLATE = "services/bridge/translate.py"
 MONEY = "contracts/money.py"
@@ -254,6 +255,9 @@ MUTANTS = [
     ),
     Mutant(
         "new topics go unnoticed", RELAY, "if await self._records.describe(self._topic_names) != topics:", "if False:"
+    ),
+    Mutant(
+        "offsets that go back are handed on", KAFKA, "if offset < self._next_offsets[topic, partition]:", "if False:"
     ),
     Mutant(
         "an unreadable record is left without a position",

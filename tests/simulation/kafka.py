@@ -1,7 +1,7 @@
 """A Kafka broker, and the bridge's reader of it.
 
 A topic made anew has another id, and offsets from 0 on. A reader that is not told goes on under the
-old id, as the client library does: the bridge has to look for itself.
+old id, as the client library does, unless the offsets go back: the bridge has to look for itself.
 """
 
 import zlib
@@ -11,7 +11,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 
-from services.bridge.kafka import POLL_SECONDS, Partition, Topic
+from services.bridge.kafka import POLL_SECONDS, Partition, Topic, TopicsChanged
 from services.bridge.translate import Record
 from tests.simulation.clock import Signal
 from tests.simulation.process import Life
@@ -84,11 +84,13 @@ class KafkaRecords:
 
     async def start(self, topics: Sequence[Topic], offsets: Mapping[Partition, int]) -> None:
         self._topic_ids = {topic.name: topic.id for topic in topics}
-        self._positions = {
-            (topic.name, number): offsets.get((topic.name, number), 0)
-            for topic in topics
-            for number in range(topic.partitions)
-        }
+        partitions = [(topic.name, number) for topic in topics for number in range(topic.partitions)]
+        self._positions = {partition: self._position(partition, offsets) for partition in partitions}
+
+    def _position(self, partition: Partition, offsets: Mapping[Partition, int]) -> int:
+        topic, number = partition
+        offset = offsets.get(partition, 0)
+        return offset if offset <= len(self._broker.topics[topic].partitions[number]) else 0
 
     async def take(self, limit: int) -> list[Record]:
         deadline = self._life.world.now + POLL_SECONDS
@@ -105,11 +107,11 @@ class KafkaRecords:
         taken: list[Record] = []
         for (topic, number), position in rng.sample(list(self._positions.items()), len(self._positions)):
             log = self._broker.topics[topic].partitions[number]
-            # A position that Kafka has not got: from the first record that it has.
-            start = position if position <= len(log) else 0
+            if 0 < len(log) < position:
+                raise TopicsChanged(f"{topic}/{number} goes on at 0, not {position}")
             most = rng.randint(0, 20) if rng.random() < 0.3 else limit
-            end = min(len(log), start + most, start + limit - len(taken))
-            taken += [self._record(topic, number, offset, *log[offset]) for offset in range(start, end)]
+            end = max(position, min(len(log), position + most, position + limit - len(taken)))
+            taken += [self._record(topic, number, offset, *log[offset]) for offset in range(position, end)]
             self._positions[topic, number] = end
         return taken
 
