@@ -21,7 +21,7 @@ SUITES = {
     "unit": ["-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *NOT_THE_CATALOGUE, "tests/unit", "tests/contract"],
     "simulation": ["-m", "tests.simulation", "--seed", "1", "--runs", "300", "--jobs", "2"],
     "long simulation": ["-m", "tests.simulation", "--seed", "301", "--runs", "4000", "--jobs", "2"],
-    # Last, for SQL, MongoDB's language and Kafka's client, which the simulation has parts of its own for: it starts a stack.
+    # Last, for it starts a stack: SQL, MongoDB's language and Kafka's client, which are only simulated above.
     "real parts": [
         *("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"),
         *("tests/behaviour", "tests/property/test_state_machine.py"),
