@@ -75,7 +75,7 @@ async def cancel_order(
         cancelled, event = change
         await transaction.store_orders([cancelled])
         await transaction.append([_row(event, traceparent)])
-    waiting.announce([order_id])
+    waiting.announce([cancelled])
     return cancelled
 
 
@@ -101,7 +101,7 @@ async def handle_credit_decisions(repository: Repository, waiting: Waiting, enve
         if changed:
             await transaction.store_orders(changed.values())
             await transaction.append(rows)
-    waiting.announce(changed)
+    waiting.announce(changed.values())
 
 
 async def reject_overdue_orders(
@@ -114,7 +114,7 @@ async def reject_overdue_orders(
         if changes:
             await transaction.store_orders([order for order, _ in changes])
             await transaction.append([_row(event, None) for _, event in changes])
-    waiting.announce(order.id for order, _ in changes)
+    waiting.announce(order for order, _ in changes)
     return len(changes)
 
 

@@ -20,25 +20,26 @@ from web.problems import Conflict, NotFound
 
 
 async def create_order(request: Request) -> Response:
-    """POST /orders"""
+    """POST /orders; with `Prefer: wait=5` the answer has the order's state, as soon as it is final."""
     key = idempotency_key(request)
+    seconds = preferred_wait(request)
     command = await read_body(request, CreateOrder)
     if key:
         order_id = await handlers.create_order(_repository(request), command, key, _traceparent(request))
     else:
         order_id = await request.state.placing.submit(handlers.Placement(command, _traceparent(request)))
-    return JsonResponse({"orderId": order_id})
+    if seconds is None:
+        return JsonResponse({"orderId": order_id})
+    return await _settled(request, order_id, seconds, just_placed=not key)
 
 
 async def get_order(request: Request) -> Response:
     """GET /orders/{orderId}; with `Prefer: wait=5` as soon as the order's state is final."""
     order_id = path_id(request, "orderId")
     seconds = preferred_wait(request)
-    find = _repository(request).find_order
     if seconds is None:
-        return JsonResponse(_body(_found(await find(order_id), order_id)))
-    order = _found(await request.state.waiting.until_settled(find, order_id, seconds), order_id)
-    return JsonResponse(_body(order), headers={"Preference-Applied": f"wait={seconds:.0f}"})
+        return JsonResponse(_body(_found(await _repository(request).find_order(order_id), order_id)))
+    return await _settled(request, order_id, seconds)
 
 
 async def list_orders(request: Request) -> Response:
@@ -69,6 +70,12 @@ routes = [
     Route("/orders/{orderId}", get_order, methods=["GET"]),
     Route("/orders/{orderId}/cancel", cancel_order, methods=["POST"]),
 ]
+
+
+async def _settled(request: Request, order_id: int, seconds: float, *, just_placed: bool = False) -> Response:
+    find = _repository(request).find_order
+    order = await request.state.waiting.until_settled(find, order_id, seconds, just_placed=just_placed)
+    return JsonResponse(_body(_found(order, order_id)), headers={"Preference-Applied": f"wait={seconds:.0f}"})
 
 
 def _repository(request: Request) -> Repository:

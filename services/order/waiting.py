@@ -17,42 +17,48 @@ class Waiting:
     """Who waits for which order; told by the handlers after their commit."""
 
     def __init__(self) -> None:
-        self._waiters: dict[int, set[asyncio.Event]] = defaultdict(set)
+        self._waiters: dict[int, set[asyncio.Future[Order]]] = defaultdict(set)
 
-    def announce(self, order_ids: Iterable[int]) -> None:
-        """Wakes whoever waits for these orders."""
-        for order_id in order_ids:
-            for news in self._waiters.get(order_id, ()):
-                news.set()
+    def announce(self, orders: Iterable[Order]) -> None:
+        """Hands these orders, which are final, to whoever waits for them."""
+        for order in orders:
+            for waiter in self._waiters.get(order.id, ()):
+                if not waiter.done():
+                    waiter.set_result(order)
 
-    async def until_settled(self, find: Find, order_id: int, seconds: float) -> Order | None:
-        """The order as soon as it is not PENDING any more, or as it is after `seconds`; None if unknown."""
+    async def until_settled(
+        self, find: Find, order_id: int, seconds: float, *, just_placed: bool = False
+    ) -> Order | None:
+        """The order as soon as it is not PENDING any more, or as it is after `seconds`; None if unknown.
+
+        Args:
+            just_placed: it is PENDING for sure, and not looked at before there is news.
+        """
         deadline = asyncio.get_running_loop().time() + seconds
-        async with self._news_of(order_id) as news:
+        # Registered before the first look, or a decision between look and wait would be missed.
+        async with self._registered(order_id) as waiter:
+            if just_placed and await _is_settled(waiter, min(seconds, LOOK_AGAIN_SECONDS)):
+                return waiter.result()
             while True:
-                news.clear()
                 order = await find(order_id)
                 left = deadline - asyncio.get_running_loop().time()
                 if order is None or not order.is_pending or left <= 0:
                     return order
-                await _wait(news, min(left, LOOK_AGAIN_SECONDS))
+                if await _is_settled(waiter, min(left, LOOK_AGAIN_SECONDS)):
+                    return waiter.result()
 
     @asynccontextmanager
-    async def _news_of(self, order_id: int) -> AsyncIterator[asyncio.Event]:
-        # Registered before the first look, or a decision between look and wait would be missed.
-        news = asyncio.Event()
-        self._waiters[order_id].add(news)
+    async def _registered(self, order_id: int) -> AsyncIterator[asyncio.Future[Order]]:
+        waiter: asyncio.Future[Order] = asyncio.get_running_loop().create_future()
+        self._waiters[order_id].add(waiter)
         try:
-            yield news
+            yield waiter
         finally:
-            self._waiters[order_id].discard(news)
+            self._waiters[order_id].discard(waiter)
             if not self._waiters[order_id]:
                 del self._waiters[order_id]
 
 
-async def _wait(news: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await news.wait()
-    except TimeoutError:
-        return
+async def _is_settled(waiter: asyncio.Future[Order], seconds: float) -> bool:
+    await asyncio.wait([waiter], timeout=seconds)
+    return waiter.done()

@@ -1,5 +1,6 @@
 """What each request is answered with (the README's tables, row by row)."""
 
+import secrets
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -77,6 +78,32 @@ def test_a_preference_to_wait_is_answered_as_soon_as_the_order_is_final(system: 
     answer = system.orders.http.get(f"/orders/{order}", headers={"Prefer": "wait=30"})
     assert answer.json()["orderState"] == "APPROVED"
     assert answer.headers["preference-applied"] == "wait=30"
+
+
+def test_a_post_that_prefers_to_wait_is_answered_with_the_orders_final_state(system: System) -> None:
+    body = {"customerId": system.customers.create(limit=5), "orderTotal": {"amount": 4}}
+    approved, rejected = [system.orders.http.post("/orders", json=body, headers={"Prefer": "wait=30"}) for _ in "12"]
+    assert approved.json() == {"orderId": approved.json()["orderId"], "orderState": "APPROVED"}
+    assert approved.headers["preference-applied"] == "wait=30"
+    assert rejected.json() == {
+        "orderId": rejected.json()["orderId"],
+        "orderState": "REJECTED",
+        "rejectionReason": "INSUFFICIENT_CREDIT",
+    }
+
+
+def test_a_post_that_prefers_to_wait_is_answered_the_same_again_with_its_idempotency_key(system: System) -> None:
+    body = {"customerId": system.customers.create(limit=5), "orderTotal": {"amount": 4}}
+    headers = {"Prefer": "wait=30", "Idempotency-Key": secrets.token_hex()}
+    first, again = [system.orders.http.post("/orders", json=body, headers=headers).json() for _ in "12"]
+    assert first == again == {"orderId": first["orderId"], "orderState": "APPROVED"}
+
+
+def test_a_post_that_prefers_not_to_wait_long_is_answered_with_the_pending_order(system: System, stack: Stack) -> None:
+    body = {"customerId": system.customers.create(), "orderTotal": {"amount": 4}}
+    with stopped(stack, "customer"):
+        answer = system.orders.http.post("/orders", json=body, headers={"Prefer": "wait=0"})
+        assert answer.json() == {"orderId": answer.json()["orderId"], "orderState": "PENDING"}
 
 
 def test_without_the_preference_a_pending_order_is_shown_as_it_is(system: System, stack: Stack) -> None:

@@ -41,12 +41,29 @@ async def test_without_time_to_wait_a_pending_order_is_answered_as_it_is() -> No
 
 
 async def test_an_announcement_ends_the_wait() -> None:
-    waiting, find = Waiting(), Finds(PENDING, APPROVED)
-    answer = asyncio.create_task(waiting.until_settled(find, 42, LONG))
+    waiting, find = Waiting(), Finds(PENDING)
+    answer = asyncio.create_task(waiting.until_settled(find, APPROVED.id, LONG))
     await find.looked.wait()
-    waiting.announce([42])
+    waiting.announce([APPROVED])
     assert await answer is APPROVED
-    assert find.looks == 2
+    assert find.looks == 1
+
+
+async def test_an_order_that_was_just_placed_is_not_looked_at_before_there_is_news() -> None:
+    waiting, find = Waiting(), Finds(PENDING)
+    answer = asyncio.create_task(waiting.until_settled(find, APPROVED.id, LONG, just_placed=True))
+    await asyncio.sleep(0)  # the task begins
+    waiting.announce([APPROVED])
+    assert await answer is APPROVED
+    assert find.looks == 0
+
+
+async def test_without_time_to_wait_an_order_that_was_just_placed_is_answered_as_it_is() -> None:
+    assert await Waiting().until_settled(Finds(PENDING), 42, 0, just_placed=True) is PENDING
+
+
+async def test_a_decision_about_an_order_just_placed_is_seen_without_an_announcement() -> None:
+    assert await Waiting().until_settled(Finds(PENDING, APPROVED), 42, LONG, just_placed=True) is APPROVED
 
 
 async def test_an_announcement_between_look_and_wait_is_not_missed() -> None:
@@ -55,11 +72,11 @@ async def test_an_announcement_between_look_and_wait_is_not_missed() -> None:
     class SettledWhileLooking(Finds):
         async def __call__(self, order_id: int) -> Order | None:
             found = await super().__call__(order_id)
-            waiting.announce([order_id])
+            waiting.announce([APPROVED])
             return found
 
-    find = SettledWhileLooking(PENDING, APPROVED)
-    assert await waiting.until_settled(find, 42, LONG) is APPROVED
+    find = SettledWhileLooking(PENDING)
+    assert await waiting.until_settled(find, APPROVED.id, LONG) is APPROVED
 
 
 async def test_a_decision_by_another_instance_is_seen_without_an_announcement() -> None:
@@ -68,10 +85,10 @@ async def test_a_decision_by_another_instance_is_seen_without_an_announcement() 
 
 
 async def test_many_wait_for_one_order_and_all_are_woken() -> None:
-    waiting, finds = Waiting(), [Finds(PENDING, APPROVED) for _ in range(5)]
-    answers = [asyncio.create_task(waiting.until_settled(find, 42, LONG)) for find in finds]
+    waiting, finds = Waiting(), [Finds(PENDING) for _ in range(5)]
+    answers = [asyncio.create_task(waiting.until_settled(find, APPROVED.id, LONG)) for find in finds]
     await asyncio.gather(*(find.looked.wait() for find in finds))
-    waiting.announce([42])
+    waiting.announce([APPROVED])
     assert await asyncio.gather(*answers) == [APPROVED] * 5
 
 
