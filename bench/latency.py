@@ -22,7 +22,7 @@ APPROVED = "APPROVED"
 WAIT = {"Prefer": "wait=30"}
 GIVE_UP_SECONDS = 120.0
 
-FOLLOWED_PER_SECOND = 20
+FOLLOWED_PER_SECOND = 10
 """So many orders a second are followed into the view, half of them by polling: looking costs CPU too."""
 
 MOST_PAUSE_SECONDS = 0.02
@@ -77,12 +77,13 @@ async def one_at_a_time(rig: Rig, customers: Sequence[int], orders: int) -> list
 
 
 async def open_loop(rig: Rig, customers: Sequence[int], rate: float, seconds: float) -> list[Followed]:
-    """`rate` orders a second, come what may."""
+    """`rate` orders a second, come what may; each somewhere in its share of the time, at random."""
+    chance = random.Random(rate)
     tasks = []
     began = time.time()
     async with asyncio.TaskGroup() as group:
         for number in range(int(rate * seconds)):
-            due = began + number / rate
+            due = began + (number + chance.random()) / rate
             await asyncio.sleep(max(0.0, due - time.time()))
             customer = customers[number % len(customers)]
             tasks.append(group.create_task(_follow(rig, customer, due, way(number, rate))))
