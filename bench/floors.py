@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
+from bench.alone import stopped
 from bench.client import HOST, Connection
 from bench.figures import Section
 from bench.load import answered
@@ -22,6 +23,10 @@ from services.order.app import SCHEMA
 STARTED_WITHIN_SECONDS = 15.0
 POOL_SIZES = (4, 8, 16, 32)
 TRIAL_SECONDS = 0.5
+
+BARE_ROUTE = "the route without a database"
+BARE_TRANSACTION = "bare two-row transaction"
+ONE_STATEMENT = "the same as one statement"
 
 INSERT_ORDER = (
     "INSERT INTO orders (customer_id, total_cents, state, version) VALUES ($1, $2, 'PENDING', 1) RETURNING id"
@@ -68,19 +73,23 @@ async def transactions_per_second(pool: asyncpg.Pool, work: Transaction, seconds
 
 
 async def measure(rig: Rig, customers: Sequence[int], seconds: float, runs: int, connections: int) -> Section:
-    """Interleaved: each run measures all four, so that their ratios are taken in one run."""
+    """Interleaved: each run measures all of them, so that their ratios are taken in one run."""
     found: dict[str, list[float]] = {}
     async with floor_server() as port, scratch_database(rig.settings.postgres_url) as url:
         size = await best_pool_size(url)
         async with asyncpg.create_pool(url, min_size=size, max_size=size) as pool:
             for _ in range(runs):
-                run = {
-                    "POST /orders": await answered(rig.stack.port("order"), customers, connections, seconds),
-                    "the route without a database": await answered(port, customers, connections, seconds),
-                }
+                run = {}
+                async with stopped(rig, "bridge"):
+                    run["POST /orders"] = await answered(rig.stack.port("order"), customers, connections, seconds)
                 await rig.quiet()
-                run["bare two-row transaction"] = await transactions_per_second(pool, four_round_trips, seconds)
-                run["the same as one statement"] = await transactions_per_second(pool, one_round_trip, seconds)
+                run[BARE_ROUTE] = await answered(port, customers, connections, seconds)
+                run[BARE_TRANSACTION] = await transactions_per_second(pool, four_round_trips, seconds)
+                run[ONE_STATEMENT] = await transactions_per_second(pool, one_round_trip, seconds)
+                run["POST /orders, followed at once by all the rest"] = await answered(
+                    rig.stack.port("order"), customers, connections, seconds
+                )
+                await rig.quiet()
                 for name, rate in run.items():
                     found.setdefault(name, []).append(rate)
     return _section(found, size, connections)
@@ -91,12 +100,13 @@ def _section(found: dict[str, list[float]], size: int, connections: int) -> Sect
     posts = found["POST /orders"]
     for name, rates in found.items():
         section.add(name, "/s", *rates)
-    for name, rates in list(found.items())[1:]:
-        section.add(f"POST /orders : {name}", "ratio", *(post / rate for post, rate in zip(posts, rates, strict=True)))
+    for floor in (BARE_ROUTE, BARE_TRANSACTION, ONE_STATEMENT):
+        ratios = (post / rate for post, rate in zip(posts, found[floor], strict=True))
+        section.add(f"POST /orders : {floor}", "ratio", *ratios)
     section.notes.append(
-        f"{connections} HTTP connections; the services run and consume meanwhile. The transactions are asyncpg's, "
-        f"over {size} connections (the best of {', '.join(map(str, POOL_SIZES))}), into the same tables in a database "
-        "of their own."
+        f"{connections} HTTP connections. Alone: the bridge is stopped, so nobody consumes what Debezium captures "
+        f"meanwhile. The transactions are asyncpg's, over {size} connections (the best of "
+        f"{', '.join(map(str, POOL_SIZES))}), into the same tables in a database of their own."
     )
     return section
 

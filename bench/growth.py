@@ -1,15 +1,24 @@
-"""What an order and a page of history cost when the tables are large, against the same on the young stack."""
+"""What an order and a page of history cost when the tables are large, against the same when they are small.
 
+A machine is not as fast in one minute as in the next. So the large stack is held against a young one that runs beside
+it, in turns, and a large customer's pages against a small one's.
+"""
+
+import asyncio
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 
-from bench import bulk, latency, throughput
+from bench import bulk, latency, start, throughput
 from bench.client import Pool, get
 from bench.cpu import ALL
 from bench.figures import Section, percentile
-from bench.kafka_log import KafkaLog
-from bench.rig import Rig
+from bench.kafka_log import KafkaLog, open_kafka_log
+from bench.rig import Rig, open_rig
+from infra.native import Stack
+
+YOUNG_STACK = "bench-young"
 
 PAGE = 100
 YOUNG_ORDERS = 2 * PAGE
@@ -29,51 +38,71 @@ class Size:
     connections: int
 
 
-async def measure(rig: Rig, log: KafkaLog, customers: Sequence[int], size: Size) -> Section:
-    """Fresh, then filled, in one run; the pages of a small and a large customer interleaved."""
+@dataclass(frozen=True)
+class Side:
+    """A stack, and the customers to place orders for."""
+
+    rig: Rig
+    log: KafkaLog
+    customers: Sequence[int]
+
+
+async def measure(rig: Rig, log: KafkaLog, customers: Sequence[int], size: Size, warm_up: tuple[float, int]) -> Section:
+    """Fills the stack, and measures it in turns with a young one, which is deleted again."""
     large, small = await rig.create_customers(2)
     await bulk.fill(rig, [small], YOUNG_ORDERS)
-    fresh = await _figures(rig, log, customers, size)
-    fresh_large = await _figures(rig, log, [large], size)
     await bulk.fill(rig, [large], size.of_one_customer)
     await bulk.fill(rig, customers, size.orders - size.of_one_customer)
-    grown = await _figures(rig, log, customers, size)
-    grown_large = await _figures(rig, log, [large], size)
     section = Section(f"Growth: {size.orders:,} orders, {size.of_one_customer:,} of them one customer's")
-    _compare(section, "", fresh, grown)
-    _compare(section, ", all for the large customer", fresh_large, grown_large)
+    async with _young(len(customers), warm_up) as young:
+        for suffix, before, after in (
+            ("", young, Side(rig, log, customers)),
+            (", all for one customer", replace(young, customers=young.customers[:1]), Side(rig, log, [large])),
+        ):
+            _compare(section, suffix, [await _in_turns(before, after, size) for _ in range(size.runs)])
     await _compare_pages(section, rig, small, large, size)
     section.notes.append(
         "Filled by SQL and bulk inserts straight into orders, reservations and view, without events. The ratio of an "
-        "order's cost is grown to fresh, of a page's the large customer's to that of one with two pages, interleaved."
+        "order's cost is that of the grown stack to that of a young one beside it, warmed up, measured in turns; the "
+        "ratio of a page's cost is the large customer's to that of one with two pages, interleaved."
     )
     return section
 
 
-async def _figures(rig: Rig, log: KafkaLog, customers: Sequence[int], size: Size) -> dict[tuple[str, str], list[float]]:
-    """By name and unit, a value for each run."""
-    runs = [await throughput.sustained(rig, customers, size.seconds, size.connections) for _ in range(size.runs)]
-    waits = [await latency.measure(rig, log, customers, 0, size.one_at_a_time) for _ in range(size.runs)]
+@asynccontextmanager
+async def _young(customers: int, warm_up: tuple[float, int]) -> AsyncIterator[Side]:
+    """A stack with nothing but what it took to warm it up."""
+    stack = Stack.load(YOUNG_STACK)
+    try:
+        await asyncio.to_thread(start.measure, stack, 1)
+        async with open_rig(stack) as rig, open_kafka_log(rig.settings) as log:
+            many = await rig.create_customers(customers)
+            await throughput.warm_up(rig, many, *warm_up)
+            yield Side(rig, log, many)
+    finally:
+        await asyncio.to_thread(stack.reset)
+
+
+async def _in_turns(young: Side, grown: Side, size: Size) -> dict[tuple[str, str], dict[str, float]]:
+    """By name and unit: fresh, grown, and their ratio."""
+    before, after = await _figures(young, size), await _figures(grown, size)
+    return {name: {"fresh": old, "grown": after[name], "ratio": after[name] / old} for name, old in before.items()}
+
+
+async def _figures(side: Side, size: Size) -> dict[tuple[str, str], float]:
+    """By name and unit."""
+    run = await throughput.sustained(side.rig, side.customers, size.seconds, size.connections)
+    waits = await latency.measure(side.rig, side.log, side.customers, 0, size.one_at_a_time)
     return {
-        ("APPROVED and in the view", "orders/s"): [run.rate for run in runs],
-        ("CPU of an order", "ms/order"): [run.cpu[ALL] for run in runs],
-        ("POST to APPROVED, one at a time, p50", "ms"): [percentile(run.samples, 50) for run in waits],
+        ("APPROVED and in the view", "orders/s"): run.rate,
+        ("CPU of an order", "ms/order"): run.cpu[ALL],
+        ("POST to APPROVED, one at a time, p50", "ms"): percentile(waits.samples, 50),
     }
 
 
-def _compare(
-    section: Section,
-    suffix: str,
-    fresh: dict[tuple[str, str], list[float]],
-    grown: dict[tuple[str, str], list[float]],
-) -> None:
-    for (name, unit), before in fresh.items():
-        after = grown[name, unit]
-        ratios = [new / old for old, new in zip(before, after, strict=True)]
-        runs = [
-            dict(zip(("fresh", "grown", "ratio"), run, strict=True)) for run in zip(before, after, ratios, strict=True)
-        ]
-        section.add_line(f"{name}{suffix}", unit, runs)
+def _compare(section: Section, suffix: str, runs: Sequence[dict[tuple[str, str], dict[str, float]]]) -> None:
+    for name, unit in runs[0]:
+        section.add_line(f"{name}{suffix}", unit, [run[name, unit] for run in runs])
 
 
 async def _compare_pages(section: Section, rig: Rig, small: int, large: int, size: Size) -> None:

@@ -135,7 +135,7 @@ class Bench:
         yield await idle.measure(self.rig, self.plan.idle, self.plan.runs)
 
     async def growth(self) -> AsyncIterator[Section]:
-        yield await growth.measure(self.rig, self.log, self.customers, self.plan.growth)
+        yield await growth.measure(self.rig, self.log, self.customers, self.plan.growth, self.plan.warm_up)
 
 
 PARTS: Mapping[str, Callable[[Bench], AsyncIterator[Section]]] = {

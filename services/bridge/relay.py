@@ -20,7 +20,7 @@ LOOK_AROUND_SECONDS = 5.0
 RESUME_SECONDS = 0.5
 
 PACE_SECONDS = 0.003
-LONGEST_PACE_SECONDS = 0.010
+LONGEST_PACE_SECONDS = 0.008
 """From the beginning of one batch to the next at least: so much for each message of it, up to so much in all. It hardly
 holds a lone event up; events of a steady flow travel in company, which costs every part behind the bridge less."""
 
