@@ -1,5 +1,6 @@
 """The order service's HTTP side."""
 
+import logging
 from typing import Any
 
 from starlette.requests import Request
@@ -8,6 +9,7 @@ from starlette.routing import Route
 
 from contracts.money import to_amount
 from messaging.envelope import valid_traceparent
+from messaging.postgres import TRANSIENT_ERRORS
 from services.order import handlers
 from services.order.domain import NotCancellable, Order, OrderState
 from services.order.repository import Repository
@@ -17,6 +19,8 @@ from web.bodies import read_body
 from web.pages import page_body, requested_page
 from web.parameters import idempotency_key, optional_choice, optional_int64, path_id, preferred_wait
 from web.problems import Conflict, NotFound
+
+log = logging.getLogger(__name__)
 
 
 async def create_order(request: Request) -> Response:
@@ -28,9 +32,13 @@ async def create_order(request: Request) -> Response:
         order_id = await handlers.create_order(_repository(request), command, key, _traceparent(request))
     else:
         order_id = await request.state.placing.submit(handlers.Placement(command, _traceparent(request)))
-    if seconds is None:
-        return JsonResponse({"orderId": order_id})
-    return await _settled(request, order_id, seconds, just_placed=not key)
+    if seconds is not None:
+        try:
+            return await _settled(request, order_id, seconds, just_placed=not key)
+        except TRANSIENT_ERRORS as error:
+            # The order is placed, and its client must learn of it, even if its state cannot be read now.
+            log.warning("order %d: not waited for: %r", order_id, error)
+    return JsonResponse({"orderId": order_id})
 
 
 async def get_order(request: Request) -> Response:
