@@ -52,8 +52,7 @@ async def test_an_announcement_ends_the_wait() -> None:
 async def test_an_order_that_was_just_placed_is_not_looked_at_before_there_is_news() -> None:
     waiting, find = Waiting(), Finds(PENDING)
     answer = asyncio.create_task(waiting.until_settled(find, APPROVED.id, LONG, just_placed=True))
-    await asyncio.sleep(0)  # the task begins
-    waiting.announce([APPROVED])
+    asyncio.get_running_loop().call_soon(waiting.announce, [APPROVED])  # after the task has begun to wait
     assert await answer is APPROVED
     assert find.looks == 0
 
