@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 import asyncpg
 import nats
 import pytest
-from confluent_kafka.admin import AdminClient
 from pymongo import AsyncMongoClient
 
 from infra.native import Stack
@@ -19,6 +18,7 @@ from infra.provision.settings import Settings
 from messaging.streams import DEAD_LETTERS, EVENTS, consumer_infos, request
 from tests.chaos.checker import verdict
 from tests.chaos.workload import Workload
+from tests.engines import KafkaTopics
 from tests.eventually import eventually_async
 
 RATE = 30.0
@@ -149,18 +149,9 @@ async def drop_slots(stack: Stack) -> None:
 
 async def delete_topics(stack: Stack) -> None:
     """While Kafka and its clients run."""
-    settings = Settings.read(stack.environment("keeper"))
-    admin = AdminClient(
-        {
-            "bootstrap.servers": settings.kafka_bootstrap_servers,
-            "security.protocol": "SASL_PLAINTEXT",
-            "sasl.mechanism": "PLAIN",
-            "sasl.username": settings.kafka_username,
-            "sasl.password": settings.kafka_password,
-        }
-    )
-    for deleted in admin.delete_topics(["events.customer", "events.order"]).values():
-        await asyncio.to_thread(deleted.result)
+    topics = KafkaTopics(stack.environment("keeper"))
+    for name in ("events.customer", "events.order"):
+        await asyncio.to_thread(topics.delete, name)
 
 
 async def delete_all_while_it_runs(stack: Stack) -> None:
