@@ -34,7 +34,10 @@ def _settings(name: str) -> Settings:
         return Settings.read()
     from infra.native import Stack  # noqa: PLC0415 - needs packages that the container has not got
 
-    return Settings.read(Stack.load(name).environment("keeper"))
+    stack = Stack.load(name)
+    if not stack.ports:
+        raise click.ClickException(f'there is no stack "{name}": `make up NAME={name}` starts one, --name takes another')
+    return Settings.read(stack.environment("keeper"))
 
 
 @saga.command("audit")
