@@ -36,7 +36,9 @@ def _settings(name: str) -> Settings:
 
     stack = Stack.load(name)
     if not stack.ports:
-        raise click.ClickException(f'there is no stack "{name}": `make up NAME={name}` starts one, --name takes another')
+        raise click.ClickException(
+            f'there is no stack "{name}": `make up NAME={name}` starts one, --name takes another'
+        )
     return Settings.read(stack.environment("keeper"))
 
 
