@@ -14,6 +14,6 @@ if [ ! -f "$KAFKA_DATA/meta.properties" ]; then
         kafka.tools.StorageTool format --standalone --cluster-id "$cluster_id" --config "$here/broker.properties"
 fi
 
-exec "$java" -Xms128m -Xmx384m -XX:+UseSerialGC -Djava.awt.headless=true \
+exec "$java" -Xms128m -Xmx256m -XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError -Djava.awt.headless=true \
     -Dlog4j2.configurationFile="$here/log4j2.properties" -Dlog4j2.disableJmx=true \
     -cp "$KAFKA_JARS/kafka/*" kafka.Kafka "$here/broker.properties"

@@ -24,14 +24,14 @@ END
     echo "plugin.path=$KAFKA_JARS/plugins"
 } >"$CONNECT_PRIVATE/connect.properties"
 
-# Timers of this process may fire a millisecond late (nanoseconds; inherited by the JVM). Debezium's queue waits for its poll
-# interval and then, where it wakes in time, spins until the clock has passed it: late by a millisecond, it never spins,
-# which is most of what an idle connector costs (docs/performance.md).
+# Timers of this process may fire two milliseconds late (nanoseconds; inherited by the JVM). Debezium's queue waits for its poll
+# interval and then, where it wakes in time, spins until the clock has passed it: late by a millisecond or more, it does not
+# spin, which is most of what an idle connector costs (docs/performance.md).
 if [ -w /proc/self/timerslack_ns ]; then
-    echo 1000000 >/proc/self/timerslack_ns
+    echo 2000000 >/proc/self/timerslack_ns
 fi
 
-exec "$java" -Xms128m -Xmx384m -XX:+UseSerialGC -Djava.awt.headless=true \
+exec "$java" -Xms128m -Xmx256m -XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError -Djava.awt.headless=true \
     -Djava.security.auth.login.config="$CONNECT_PRIVATE/connect-jaas.conf" \
     -Dlog4j2.configurationFile="$here/log4j2.properties" -Dlog4j2.disableJmx=true \
     -cp "$KAFKA_JARS/kafka/*" org.apache.kafka.connect.cli.ConnectDistributed "$CONNECT_PRIVATE/connect.properties"

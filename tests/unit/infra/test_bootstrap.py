@@ -37,6 +37,17 @@ def test_an_old_python_is_skipped(tmp_path: Path) -> None:
     assert find_python(tmp_path).stdout == "found hello\n"
 
 
+def test_a_python_without_optimizations_gives_way_to_any_other(tmp_path: Path) -> None:
+    program(tmp_path, "python3", 'case "$2" in *optimiz*) exit 1;; esac; [ "$1" = -c ] || echo "slow $1"')
+    program(tmp_path, "python3.11", '[ "$1" = -c ] || echo "fast $1"')
+    assert find_python(tmp_path).stdout == "fast hello\n"
+
+
+def test_a_python_without_optimizations_is_taken_where_there_is_no_other(tmp_path: Path) -> None:
+    program(tmp_path, "python3", 'case "$2" in *optimiz*) exit 1;; esac; [ "$1" = -c ] || echo "slow $1"')
+    assert find_python(tmp_path).stdout == "slow hello\n"
+
+
 def test_no_python_is_one_line_that_says_what_to_install(tmp_path: Path) -> None:
     found = find_python(tmp_path)
     assert found.returncode == 1

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from messaging.group_commit import LARGEST, TRANSACTIONS, GroupCommit
+from messaging.group_commit import COMPANY, LARGEST, LONGEST_PACE_SECONDS, PACE_SECONDS, GroupCommit
+from tests.simulation.clock import VirtualLoop, pass_time
 
 
 class DatabaseGone(Exception):
@@ -51,13 +52,13 @@ async def test_a_lone_request_is_carried_out_at_once() -> None:
 async def test_requests_that_come_meanwhile_share_the_next_transaction_and_get_their_own_answers() -> None:
     database = Database()
     group_commit = GroupCommit(database.commit)
-    busy = [await _submit(group_commit, [number]) for number in range(TRANSACTIONS)]
+    [first] = await _submit(group_commit, [1])
     tasks = await _submit(group_commit, [10, 11, 12])
-    assert len(database.groups) == TRANSACTIONS
+    assert database.groups == [[1]]
     database.open.set()
     assert await asyncio.gather(*tasks) == [20, 22, 24]
-    assert database.groups[TRANSACTIONS:] == [[10, 11, 12]]
-    assert [await task for [task] in busy] == [0, 2]
+    assert database.groups == [[1], [10, 11, 12]]
+    assert await first == 2
 
 
 async def test_a_transaction_takes_a_limited_number_of_requests() -> None:
@@ -78,6 +79,16 @@ async def test_all_requests_of_a_failed_transaction_get_its_error_and_later_ones
     assert await group_commit.submit(4) == 8
 
 
+async def test_answers_that_are_too_few_are_an_error_for_those_without_one() -> None:
+    async def forget_the_last(numbers: Sequence[int]) -> Sequence[int]:
+        return numbers[:-1]
+
+    answered, forgotten = await _submit(GroupCommit(forget_the_last), [1, 2])
+    assert await answered == 1
+    with pytest.raises(ValueError, match="shorter"):
+        await forgotten
+
+
 async def test_a_request_that_is_given_up_does_not_disturb_the_others() -> None:
     database = Database()
     group_commit = GroupCommit(database.commit)
@@ -87,3 +98,44 @@ async def test_a_request_that_is_given_up_does_not_disturb_the_others() -> None:
         await given_up
     database.open.set()
     assert await asyncio.gather(*others) == [4, 6]
+
+
+COMMIT_SECONDS = 0.002
+
+
+def _beginnings(arrivals: Sequence[float]) -> list[tuple[float, int]]:
+    """When transactions begin, and of how many requests, if requests come at these times and a commit takes 2 ms."""
+    begun: list[tuple[float, int]] = []
+
+    async def commit(numbers: Sequence[float]) -> Sequence[float]:
+        begun.append((round(asyncio.get_running_loop().time(), 6), len(numbers)))
+        await pass_time(COMMIT_SECONDS)
+        return numbers
+
+    async def come() -> None:
+        group_commit = GroupCommit(commit)
+
+        async def submit(at: float) -> None:
+            await pass_time(at)
+            await group_commit.submit(at)
+
+        await asyncio.gather(*map(submit, arrivals))
+
+    VirtualLoop().run(come())
+    return begun
+
+
+def test_a_client_that_places_one_order_after_the_other_never_waits() -> None:
+    assert _beginnings([0.0, 0.0025, 0.005]) == [(0.0, 1), (0.0025, 1), (0.005, 1)]
+
+
+def test_a_request_that_comes_during_a_transaction_waits_for_company() -> None:
+    assert _beginnings([0.0, 0.001, 0.003]) == [(0.0, 1), (PACE_SECONDS, 2)]
+
+
+def test_the_wait_for_company_has_an_end_however_many_have_come() -> None:
+    assert _beginnings([0.0, 0.0, 0.0, 0.001, 0.007, 0.0085])[:2] == [(0.0, 3), (LONGEST_PACE_SECONDS, 2)]
+
+
+def test_after_a_large_transaction_the_next_one_begins_at_once() -> None:
+    assert _beginnings([0.0] * COMPANY + [0.001]) == [(0.0, COMPANY), (COMMIT_SECONDS, 1)]
