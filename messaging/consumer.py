@@ -20,6 +20,7 @@ from tenacity import RetryCallState
 from messaging.dead_letters import DeadLetters
 from messaging.envelope import Envelope, open_envelope
 from messaging.errors import NotYetVisible, SubscriptionLost, Undecodable
+from messaging.pace import Pace
 from messaging.pull import Delivery, PullSubscription
 from messaging.retrying import until_possible
 from messaging.streams import UNREACHABLE_ERRORS
@@ -77,6 +78,7 @@ class Consumer:
         handler: applies a batch.
         transient: errors of the handler's surroundings.
         batch: most messages in one transaction.
+        pace: how soon one batch may follow another; at once, if none is given.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Consumer:
         transient: tuple[type[Exception], ...],
         policy: RetryPolicy | None = None,
         batch: int = BATCH,
+        pace: Pace | None = None,
     ) -> None:
         self._name = name
         self._subscribe = subscribe
@@ -96,6 +99,7 @@ class Consumer:
         self._transient = transient
         self._policy = policy or RetryPolicy()
         self._batch = batch
+        self._pace = pace
         self._failures: dict[int, int] = {}
         self._stopping = asyncio.Event()
         self._subscription: PullSubscription | None = None
@@ -110,13 +114,16 @@ class Consumer:
                     self._subscription = subscription
                     self.fault = None
                     while not self._stopping.is_set():
-                        await self.process(await subscription.take(self._batch))
+                        deliveries = await subscription.take(self._batch)
+                        began = asyncio.get_running_loop().time()
+                        await self.process(deliveries)
+                        await self._rest(len(deliveries), asyncio.get_running_loop().time() - began)
             except REOPEN_ON as error:
                 fault = f"{type(error).__name__}: {error}"
                 if fault != self.fault:
                     log.warning("%s: no subscription: %s", self._name, fault)
                 self.fault = fault
-                await self._pause(REOPEN_SECONDS)
+                await self._sleep(REOPEN_SECONDS)
 
     def stop(self) -> None:
         """Lets `run` finish the batch in hand, give back what it did not start, and return."""
@@ -189,7 +196,11 @@ class Consumer:
         self.fault = f"{type(error).__name__}: {error}"
         log.warning("%s: attempt %d, trying again: %s", self._name, state.attempt_number, self.fault)
 
-    async def _pause(self, seconds: float) -> None:
+    async def _rest(self, messages: int, took: float) -> None:
+        if self._pace and (seconds := self._pace.rest(messages, took)):
+            await self._sleep(seconds)
+
+    async def _sleep(self, seconds: float) -> None:
         try:
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()

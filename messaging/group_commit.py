@@ -9,19 +9,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from messaging.pace import Pace
+
 Request = TypeVar("Request")
 Result = TypeVar("Result")
 
 LARGEST = 100
 """Requests in one transaction at most."""
 
-PACE_SECONDS = 0.004
-LONGEST_PACE_SECONDS = 0.008
-"""From the beginning of one transaction to that of the next, when somebody waits for it: so much for each request of
-the first, up to so much in all."""
-
-COMPANY = 8
-"""After a transaction of so many the next one begins at once: waiting longer would spare nothing more."""
+PACE = Pace(for_each=0.004, times=4, longest=0.012, enough=8)
+"""For a transaction that somebody waits for already while the one before is under way."""
 
 
 class GroupCommit(Generic[Request, Result]):
@@ -53,10 +50,10 @@ class GroupCommit(Generic[Request, Result]):
         now = asyncio.get_running_loop().time
         while self._waiting:
             group, self._waiting = self._waiting[:LARGEST], self._waiting[LARGEST:]
-            next_group = now() + _pace(len(group))
+            began = now()
             await self._carry_out(group)
             if self._waiting:
-                await asyncio.sleep(next_group - now())
+                await asyncio.sleep(PACE.rest(len(group), now() - began))
         self._running = None
 
     async def _carry_out(self, group: Sequence[tuple[Request, asyncio.Future[Result]]]) -> None:
@@ -69,7 +66,3 @@ class GroupCommit(Generic[Request, Result]):
             for _, waiter in group:
                 if not waiter.done():
                     waiter.set_exception(error)
-
-
-def _pace(requests: int) -> float:
-    return 0.0 if requests >= COMPANY else min(requests * PACE_SECONDS, LONGEST_PACE_SECONDS)

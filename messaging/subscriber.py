@@ -9,6 +9,7 @@ from nats.aio.client import Client
 from messaging.connection import connect
 from messaging.consumer import Consumer, Handler, RetryPolicy
 from messaging.dead_letters import DeadLetters
+from messaging.pace import Pace
 from messaging.pull import PullSubscription
 from messaging.retrying import until_possible
 from messaging.streams import DurableConsumer
@@ -25,6 +26,7 @@ class Subscriber:
         handler: applies a batch of events.
         transient: errors of the surroundings of `handler` and `prepare`, retried for ever.
         policy: how long a message may fail.
+        pace: how soon one batch may follow another.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class Subscriber:
         handler: Handler,
         transient: tuple[type[Exception], ...],
         policy: RetryPolicy | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self._nats_url = nats_url
         self._nats_token = nats_token
@@ -44,6 +47,7 @@ class Subscriber:
         self._handler = handler
         self._transient = transient
         self._policy = policy
+        self._pace = pace
         self._consumer: Consumer | None = None
         self._running: asyncio.Task[None] | None = None
         self._stopping = False
@@ -65,7 +69,9 @@ class Subscriber:
         subscribe = partial(PullSubscription, client, durable)
         dead_letters = DeadLetters(client, durable.name)
         name = durable.durable_name
-        self._consumer = Consumer(name, subscribe, dead_letters, self._handler, self._transient, self._policy)
+        self._consumer = Consumer(
+            name, subscribe, dead_letters, self._handler, self._transient, self._policy, pace=self._pace
+        )
         await self._consumer.run()
 
     def stop(self) -> None:

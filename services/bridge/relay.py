@@ -5,6 +5,7 @@ import logging
 
 from confluent_kafka import KafkaException
 
+from messaging.pace import Pace
 from messaging.streams import UNREACHABLE_ERRORS
 from services.bridge.event_stream import EventStream
 from services.bridge.jetstream import EventsWriter, Fenced
@@ -19,11 +20,7 @@ LOOK_AROUND_SECONDS = 5.0
 
 RESUME_SECONDS = 0.5
 
-PACE_SECONDS = 0.003
-LONGEST_PACE_SECONDS = 0.008
-"""From the beginning of one batch to the next at least: so much for each message of it, up to so much in all. It hardly
-holds a lone event up; events of a steady flow travel in company, which costs every part behind the bridge less."""
-
+PACE = Pace(for_each=0.003, times=6, longest=0.016, enough=100)
 
 FAULTS: tuple[type[Exception], ...] = (*UNREACHABLE_ERRORS, KafkaException, Fenced, TopicsChanged)
 """After any of these the position is read from the stream again."""
@@ -61,17 +58,17 @@ class Relay:
     async def _forward(self) -> None:
         topics = await self._start()
         self.fault = None
-        looked = asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time
+        looked = now()
         while not self._stopping:
             records = await self._records.take(BATCH)
             if records:
-                pace = min(len(records) * PACE_SECONDS, LONGEST_PACE_SECONDS)
-                next_batch = asyncio.get_running_loop().time() + pace
+                began = now()
                 await self._stream.append([translate(record) for record in records])
-                await asyncio.sleep(next_batch - asyncio.get_running_loop().time())
-            if asyncio.get_running_loop().time() - looked > LOOK_AROUND_SECONDS:
+                await asyncio.sleep(PACE.rest(len(records), now() - began))
+            if now() - looked > LOOK_AROUND_SECONDS:
                 await self._look_around(topics)
-                looked = asyncio.get_running_loop().time()
+                looked = now()
 
     async def _start(self) -> list[Topic]:
         await self._stream.open()

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from messaging.connection import connect
+from messaging.pace import Pace
 from messaging.streams import DurableConsumer
 from messaging.subscriber import Subscriber
 from services.history.handlers import handle_events
@@ -21,6 +22,9 @@ from services.history.watch import Watch
 from web.health import health_routes
 from web.problems import Unavailable, exception_handlers, problem_response
 from web.server import background
+
+PACE = Pace(for_each=0.003, times=6, longest=0.024, enough=50)
+"""Nobody waits for the view as a saga waits for its consumers."""
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -39,7 +43,7 @@ def create_app(settings: Settings) -> Starlette:
                     await view.prepare()
                     return place_of(generation)
 
-                return Subscriber(*nats, prepare, partial(handle_events, view), TRANSIENT_ERRORS)
+                return Subscriber(*nats, prepare, partial(handle_events, view), TRANSIENT_ERRORS, pace=PACE)
 
             watch = Watch(views, partial(connect, *nats), fill)
             parts.update(database=views.ping, view=watch.fault)

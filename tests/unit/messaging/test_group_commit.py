@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from messaging.group_commit import COMPANY, LARGEST, LONGEST_PACE_SECONDS, PACE_SECONDS, GroupCommit
+from messaging.group_commit import LARGEST, PACE, GroupCommit
 from tests.simulation.clock import VirtualLoop, pass_time
 
 
@@ -130,12 +130,8 @@ def test_a_client_that_places_one_order_after_the_other_never_waits() -> None:
 
 
 def test_a_request_that_comes_during_a_transaction_waits_for_company() -> None:
-    assert _beginnings([0.0, 0.001, 0.003]) == [(0.0, 1), (PACE_SECONDS, 2)]
-
-
-def test_the_wait_for_company_has_an_end_however_many_have_come() -> None:
-    assert _beginnings([0.0, 0.0, 0.0, 0.001, 0.007, 0.0085])[:2] == [(0.0, 3), (LONGEST_PACE_SECONDS, 2)]
+    assert _beginnings([0.0, 0.001, 0.003]) == [(0.0, 1), (PACE.for_each, 2)]
 
 
 def test_after_a_large_transaction_the_next_one_begins_at_once() -> None:
-    assert _beginnings([0.0] * COMPANY + [0.001]) == [(0.0, COMPANY), (COMMIT_SECONDS, 1)]
+    assert _beginnings([0.0] * PACE.enough + [0.001]) == [(0.0, PACE.enough), (COMMIT_SECONDS, 1)]
