@@ -24,11 +24,11 @@ END
     echo "plugin.path=$KAFKA_JARS/plugins"
 } >"$CONNECT_PRIVATE/connect.properties"
 
-# Timers of this process may fire two milliseconds late (nanoseconds; inherited by the JVM). Debezium's queue waits for its poll
+# Timers of this process may fire three milliseconds late (nanoseconds; inherited by the JVM). Debezium's queue waits for its poll
 # interval and then, where it wakes in time, spins until the clock has passed it: late by a millisecond or more, it does not
 # spin, which is most of what an idle connector costs (docs/performance.md).
 if [ -w /proc/self/timerslack_ns ]; then
-    echo 2000000 >/proc/self/timerslack_ns
+    echo 3000000 >/proc/self/timerslack_ns
 fi
 
 exec "$java" -Xms128m -Xmx256m -XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError -Djava.awt.headless=true \
