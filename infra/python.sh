@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs a Python of version 3.11 or newer with the given arguments, from the checkout's folder, or says what to install.
-# One that was compiled without optimizations, as pyenv does unless told otherwise, makes all services a third slower
-# (docs/performance.md): it is taken only where the PATH has no other.
+# One that was compiled without optimizations, as pyenv does unless told otherwise, takes 1.4 times as long for all that it
+# does (docs/performance.md): it is used only where the PATH has no other.
 set -eu
 cd "$(dirname -- "$0")/.."
 

@@ -48,13 +48,15 @@ class GroupCommit(Generic[Request, Result]):
 
     async def _run(self) -> None:
         now = asyncio.get_running_loop().time
-        while self._waiting:
-            group, self._waiting = self._waiting[:LARGEST], self._waiting[LARGEST:]
-            began = now()
-            await self._carry_out(group)
-            if self._waiting:
-                await asyncio.sleep(PACE.rest(len(group), now() - began))
-        self._running = None
+        try:
+            while self._waiting:
+                group, self._waiting = self._waiting[:LARGEST], self._waiting[LARGEST:]
+                began = now()
+                await self._carry_out(group)
+                if self._waiting:
+                    await asyncio.sleep(PACE.rest(len(group), now() - began))
+        finally:
+            self._running = None
 
     async def _carry_out(self, group: Sequence[tuple[Request, asyncio.Future[Result]]]) -> None:
         try:
