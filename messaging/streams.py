@@ -139,13 +139,14 @@ async def ensure_consumer(client: Client, consumer: DurableConsumer) -> None:
         NotFoundError: the stream does not exist (yet).
     """
     wanted, name = consumer.config(), consumer.durable_name
-    stream = await request(client, f"STREAM.INFO.{consumer.stream}")
     try:
         info = await request(client, f"CONSUMER.INFO.{consumer.stream}.{name}")
     except NotFoundError:
         await _create_consumer(client, consumer, wanted, "create")
         log.info("created the durable consumer %s", name)
         return
+    # Asked for after the consumer's position: what is stored and handed out meanwhile must not look like a lost tail.
+    stream = await request(client, f"STREAM.INFO.{consumer.stream}")
     if info["delivered"]["stream_seq"] > stream["state"]["last_seq"]:
         log.warning("%s starts from the beginning of %s, which lost messages", name, consumer.stream)
         await delete_consumer(client, consumer.stream, name)

@@ -12,9 +12,7 @@ from messaging.consumer import Consumer, RetryPolicy
 from messaging.dead_letters import DeadLetters
 from messaging.envelope import Envelope
 from messaging.errors import NotYetVisible, Undecodable
-from messaging.pace import Pace
 from messaging.pull import PullSubscription
-from tests.simulation.clock import VirtualLoop, pass_time
 
 POLICY = RetryPolicy(attempts=3, attempts_unseen=6, first_delay=0.05, longest_delay=0.2)
 HEADERS = {"id": "event-1", "type": "OrderCreated", "Nats-Msg-Id": "event-1"}
@@ -257,61 +255,3 @@ async def test_failures_of_messages_that_others_settled_are_forgotten(monkeypatc
     for sequence in range(20):
         await _process(consumer, [FakeDelivery(sequence, payload=b"bad")])
     assert list(consumer._failures) == [15, 16, 17, 18, 19]
-
-
-class Flow:
-    """A subscription with a message each millisecond, of which `take` hands on what came since."""
-
-    def __init__(self, messages: int) -> None:
-        self.left = messages
-        self.taken: list[int] = []
-        self._came = 0.0
-
-    async def __aenter__(self) -> "Flow":
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Nothing to give back."""
-
-    async def take(self, limit: int) -> list[FakeDelivery]:
-        now = asyncio.get_running_loop().time()
-        if now < self._came + MILLISECOND:
-            await pass_time(self._came + MILLISECOND - now)
-        now = asyncio.get_running_loop().time()
-        messages = min(limit, self.left, round((now - self._came) / MILLISECOND))
-        self._came, self.left = now, self.left - messages
-        self.taken.append(messages)
-        return [FakeDelivery(number) for number in range(messages)]
-
-    def stop(self) -> None:
-        """Nobody waits in `take` when it is called."""
-
-
-MILLISECOND = 0.001
-
-
-def _batches(pace: Pace | None) -> list[int]:
-    """The sizes of the batches that a flow of ten messages is handled in, if a batch takes a millisecond."""
-
-    async def flow() -> list[int]:
-        subscription: Any = Flow(10)
-
-        async def handle(_: Sequence[Envelope]) -> None:
-            await pass_time(MILLISECOND)
-            if not subscription.left:
-                consumer.stop()
-
-        client: Any = FakeJetStream()
-        consumer = Consumer("view", lambda: subscription, DeadLetters(client, "view"), handle, (), pace=pace)
-        await consumer.run()
-        return list(subscription.taken)
-
-    return VirtualLoop().run(flow())
-
-
-def test_a_consumer_without_a_pace_takes_each_message_as_it_comes() -> None:
-    assert _batches(None) == [1] * 10
-
-
-def test_a_consumer_with_a_pace_takes_a_steady_flow_in_larger_batches() -> None:
-    assert _batches(Pace(for_each=0.003, times=6, longest=0.004, enough=50)) == [1, 3, 4, 2]
