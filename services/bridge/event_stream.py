@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 MAX_BATCH = 1000
 """What the server takes in one atomic batch."""
 
-MAX_CHAIN = 12
+MAX_CHAIN = 8
 """Up to so many are published one by one: for a batch the server makes a file of its own, which takes longer."""
 
 
