@@ -95,7 +95,9 @@ class EventsWriter:
 
         A repeat is left out. What follows it is refused, as its sequence does not fit any more, and is to be published
         again. Each message names the one before it, so that nothing else can come between: not even a message of
-        another bridge that takes the place of one that was refused.
+        another bridge that takes the place of one that was refused. Known limit: that other message may be the one
+        that is named, if both bridges chain the same ones in another order; what follows it is then stored, and is
+        a repeat if it was stored before. The server drops it as long as it remembers the event's id.
 
         Raises:
             Fenced: as above; but some may be stored if another bridge interfered.
