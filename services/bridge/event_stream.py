@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 MAX_BATCH = 1000
 """What the server takes in one atomic batch."""
 
-MAX_CHAIN = 8
+MAX_CHAIN = 12
 """Up to so many are published one by one: for a batch the server makes a file of its own, which takes longer."""
 
 
@@ -27,6 +27,8 @@ class EventStream:
     def __init__(self, writer: EventsWriter) -> None:
         self._writer = writer
         self._last_sequence = 0
+        self._partition_ends: dict[str, int] = {}
+        """The last sequence of each partition, by its subjects."""
 
     async def open(self) -> None:
         """Takes note of where the stream ends; to be done before the positions are read.
@@ -68,14 +70,13 @@ class EventStream:
         return offsets
 
     async def _last_headers(self, topic: str, partition: int) -> Mapping[str, str]:
-        last = await self._writer.last_message(partition_subjects(topic, partition))
-        if last is None:
-            return {}
-        sequence, headers = last
+        subjects = partition_subjects(topic, partition)
+        sequence, headers = await self._writer.last_message(subjects) or (0, {})
         if sequence > self._last_sequence:
             # Were that message lost again, the stream would end where it was opened, and the fence
             # would let this bridge go on from a position that the stream has not got.
             raise Fenced(f"another bridge stored message {sequence}, after {self._last_sequence}")
+        self._partition_ends[subjects] = sequence
         return headers
 
     async def append(self, messages: Sequence[Message]) -> None:
@@ -94,17 +95,24 @@ class EventStream:
 
     async def _append_whole(self, batch: Sequence[Message]) -> bool:
         try:
-            self._last_sequence = await self._writer.publish_batch(batch, self._last_sequence)
+            last_sequence = await self._writer.publish_batch(batch, self._last_sequence)
         except RepeatInBatch:
             # Debezium repeats rows after a crash of Connect. One at a time, the server says which.
             log.info("a batch of %d holds a repeated event: its messages are published one by one", len(batch))
             return False
+        self._stored(batch, last_sequence)
         return True
 
     async def _append_in_chains(self, messages: Sequence[Message]) -> None:
         while messages:
-            chain = messages[:MAX_CHAIN]
+            chain = sorted(messages[:MAX_CHAIN], key=lambda message: message.partition_subjects)
             if not all(message.event_id for message in chain):
-                chain = chain[:1]  # one without an id cannot be named by the next one
-            done, self._last_sequence = await self._writer.publish_chain(chain, self._last_sequence)
-            messages = messages[done:]
+                chain = [messages[0]]  # one without an id cannot be named by the next one
+            done, last_sequence = await self._writer.publish_chain(chain, self._last_sequence, self._partition_ends)
+            self._stored(chain[: last_sequence - self._last_sequence], last_sequence)
+            messages = [*chain[done:], *messages[len(chain) :]]
+
+    def _stored(self, messages: Sequence[Message], last_sequence: int) -> None:
+        for sequence, message in enumerate(messages, self._last_sequence + 1):
+            self._partition_ends[message.partition_subjects] = sequence
+        self._last_sequence = last_sequence

@@ -1,9 +1,10 @@
 """Publishing to the stream EVENTS: fenced, as an atomic batch or as a chain of messages, and asking where it ends."""
 
 import asyncio
+import itertools
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 from uuid import uuid4
@@ -23,6 +24,8 @@ BATCH_SEQUENCE = "Nats-Batch-Sequence"
 BATCH_COMMIT = "Nats-Batch-Commit"
 EXPECTED_LAST_SEQUENCE = "Nats-Expected-Last-Sequence"
 EXPECTED_LAST_MESSAGE_ID = "Nats-Expected-Last-Msg-Id"
+EXPECTED_LAST_OF_SUBJECTS = "Nats-Expected-Last-Subject-Sequence"
+SUBJECTS = "Nats-Expected-Last-Subject-Sequence-Subject"
 
 PUBLISH_SECONDS = 10.0
 
@@ -90,23 +93,23 @@ class EventsWriter:
             return None
         return int(message.seq or 0), message.headers or {}
 
-    async def publish_chain(self, messages: Sequence[Message], expected: int) -> tuple[int, int]:
+    async def publish_chain(
+        self, messages: Sequence[Message], expected: int, partition_ends: Mapping[str, int]
+    ) -> tuple[int, int]:
         """Stores messages one by one, sent at once; returns how many are dealt with, and the stream's last sequence.
 
         A repeat is left out. What follows it is refused, as its sequence does not fit any more, and is to be published
-        again. Each message names the one before it, so that nothing else can come between: not even a message of
-        another bridge that takes the place of one that was refused. Known limit: that other message may be the one
-        that is named, if both bridges chain the same ones in another order; what follows it is then stored, and is
-        a repeat if it was stored before. The server drops it as long as it remembers the event's id.
+        again.
+
+        Args:
+            messages: those of a partition stand together. None but the last may be without an event id.
+            partition_ends: the last sequence of each partition by its subjects; 0 where left out.
 
         Raises:
             Fenced: as above; but some may be stored if another bridge interfered.
         """
         self._require_same_connection()
-        chain = [m.headers | {EXPECTED_LAST_SEQUENCE: str(expected + place)} for place, m in enumerate(messages)]
-        for before, headers in zip(messages, chain[1:], strict=False):
-            headers[EXPECTED_LAST_MESSAGE_ID] = before.headers[MESSAGE_ID]
-        requests = (self._request(message, headers) for message, headers in zip(messages, chain, strict=True))
+        requests = itertools.starmap(self._request, _chained(messages, expected, partition_ends))
         for place, ack in enumerate(await asyncio.gather(*requests, return_exceptions=True)):
             if isinstance(ack, BaseException):
                 raise ack
@@ -150,3 +153,24 @@ class EventsWriter:
             case _ErrorCode.DUPLICATE_IN_BATCH:
                 raise RepeatInBatch(error["description"])
         raise APIError(**error)
+
+
+def _chained(
+    messages: Sequence[Message], expected: int, partition_ends: Mapping[str, int]
+) -> Iterator[tuple[Message, dict[str, str]]]:
+    """Each message with headers by which it is stored only if the stream ends with what the bridge takes it for.
+
+    The sequence alone does not tell: another bridge may have put a message in the place of one that was refused here.
+    So a message names the one before it where both are of one partition: while that is the last in the stream, none
+    that follows it in Kafka is stored yet. The first of a further partition names the sequence where that one ends.
+    """
+    before: Message | None = None
+    for place, message in enumerate(messages):
+        headers = message.headers | {EXPECTED_LAST_SEQUENCE: str(expected + place)}
+        subjects = message.partition_subjects
+        if before and before.partition_subjects == subjects:
+            headers[EXPECTED_LAST_MESSAGE_ID] = before.headers[MESSAGE_ID]
+        elif before:
+            headers |= {EXPECTED_LAST_OF_SUBJECTS: str(partition_ends.get(subjects, 0)), SUBJECTS: subjects}
+        yield message, headers
+        before = message

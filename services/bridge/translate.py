@@ -66,6 +66,11 @@ class Message:
     def event_id(self) -> str | None:
         return self.headers.get(MESSAGE_ID)
 
+    @property
+    def partition_subjects(self) -> str:
+        """The subjects of all messages of its Kafka partition."""
+        return f"{self.subject.rpartition('.')[0]}.>"
+
 
 def partition_subjects(topic: str, partition: int) -> str:
     """The subjects of all messages that came from a Kafka partition."""

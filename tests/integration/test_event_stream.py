@@ -47,7 +47,7 @@ async def test_messages_are_stored_in_order_however_many(client: Client, stream:
 async def test_a_batch_that_holds_a_repeat_is_refused_whole(client: Client) -> None:
     writer = EventsWriter(client)
     last = await writer.open()
-    _, last = await writer.publish_chain([_message(0)], last)
+    _, last = await writer.publish_chain([_message(0)], last, {})
     with pytest.raises(RepeatInBatch):
         await writer.publish_batch([_message(1), _message(0), _message(2)], last)
     assert await _payloads(client) == [0]
@@ -81,6 +81,18 @@ async def test_a_second_bridge_is_fenced_and_nothing_of_its_batch_is_stored(
 async def test_each_partitions_position_is_that_of_its_own_last_message(client: Client, stream: EventStream) -> None:
     await stream.append([_message(5, partition=0), _message(7, partition=2), _message(6, partition=0)])
     assert await stream.next_offsets([ORDERS]) == {("events.order", 0): 7, ("events.order", 2): 8}
+
+
+async def test_a_few_messages_of_alternating_partitions_are_stored_in_the_order_of_each(client: Client) -> None:
+    for first in (0, 6):
+        stream = EventStream(EventsWriter(client))
+        await stream.open()
+        await stream.next_offsets([ORDERS])
+        for start in (first, first + 3):
+            await stream.append([_message(start + place, partition) for place in range(3) for partition in (2, 0, 1)])
+    messages = await stored(client, EVENTS)
+    for partition in range(3):
+        assert [int(m.data) for m in messages if m.subject.startswith(f"events.order.{partition}.")] == [*range(12)]
 
 
 async def test_an_empty_stream_has_no_positions(stream: EventStream) -> None:

@@ -213,8 +213,14 @@ MUTANTS = [
     Mutant(
         "a refused batch is taken for stored",
         BRIDGE,
-        "            return False\n        return True",
-        "            return True\n        return True",
+        "            return False\n        self._stored",
+        "            return True\n        self._stored",
+    ),
+    Mutant(
+        "partitions are mixed in a chain",
+        BRIDGE,
+        "sorted(messages[:MAX_CHAIN], key=lambda message: message.partition_subjects)",
+        "[*messages[:MAX_CHAIN]]",
     ),
     Mutant(
         "a batch is not atomic",
@@ -226,8 +232,8 @@ MUTANTS = [
     Mutant(
         "no fence on a message",
         JETSTREAM,
-        "m.headers | {EXPECTED_LAST_SEQUENCE: str(expected + place)} for",
-        "dict(m.headers) for",
+        "message.headers | {EXPECTED_LAST_SEQUENCE: str(expected + place)}",
+        "dict(message.headers)",
     ),
     Mutant(
         "a chain is not linked",
@@ -235,6 +241,7 @@ MUTANTS = [
         "            headers[EXPECTED_LAST_MESSAGE_ID] = before.headers[MESSAGE_ID]\n",
         "            pass\n",
     ),
+    Mutant("a chain goes on in any partition", JETSTREAM, "        elif before:\n", "        elif False:\n"),
     Mutant(
         "what follows a repeat in a chain is skipped",
         JETSTREAM,

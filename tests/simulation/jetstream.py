@@ -16,7 +16,9 @@ from services.bridge.jetstream import (
     BATCH_ID,
     BATCH_SEQUENCE,
     EXPECTED_LAST_MESSAGE_ID,
+    EXPECTED_LAST_OF_SUBJECTS,
     EXPECTED_LAST_SEQUENCE,
+    SUBJECTS,
 )
 from tests.simulation.durable import Durable, Request
 from tests.simulation.stream import Stored, Stream, Wire
@@ -263,6 +265,12 @@ class Server:
             self.world.struck("chain broken by another bridge")
             description = f"wrong last msg ID: {stream.last_message_id}"
             raise Refused({**WRONG_LAST_MESSAGE_ID, "description": description})
+        if SUBJECTS in message.headers:
+            last = stream.last(message.headers[SUBJECTS])
+            ends = last.sequence if last else 0
+            if ends != int(message.headers[EXPECTED_LAST_OF_SUBJECTS]):
+                self.world.struck("chain broken by another bridge")
+                raise Refused({**WRONG_LAST_SEQUENCE, "description": f"wrong last sequence: {ends}"})
 
     def _store(self, name: str, stream: Stream, subject: str, message: Wire) -> int:
         headers = {key: value for key, value in message.headers.items() if key}
