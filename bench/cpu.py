@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import psutil
 
 from infra.native import Stack
-from infra.native.processes import GONE, family_memory
+from infra.native.processes import GONE, family, family_memory
 
 GENERATOR = "load generator"
 ALL = "all components"
@@ -60,12 +60,7 @@ def cpu_use(stack: Stack) -> CpuUse:
 
 def family_seconds(pid: int) -> float:
     """A process, its living children and those that it has waited for (PostgreSQL's come and go)."""
-    try:
-        process = psutil.Process(pid)
-        members = [process, *process.children(recursive=True)]
-    except GONE:
-        return 0.0
-    return sum(_seconds(member) for member in members)
+    return sum(_seconds(member) for member in family(pid))
 
 
 def memory(stack: Stack) -> dict[str, float]:

@@ -59,14 +59,18 @@ def _send(process: psutil.Process, number: signal.Signals) -> None:
         return
 
 
-def family_memory(pid: int) -> int:
-    """Bytes of a process and its children; memory that they share is counted once (PSS), where the kernel tells."""
+def family(pid: int) -> list[psutil.Process]:
+    """A process and its living children; nothing if it is gone."""
     try:
         process = psutil.Process(pid)
-        family = [process, *process.children(recursive=True)]
+        return [process, *process.children(recursive=True)]
     except GONE:
-        return 0
-    return sum(_memory(member) for member in family)
+        return []
+
+
+def family_memory(pid: int) -> int:
+    """Bytes of a process and its children; memory that they share is counted once (PSS), where the kernel tells."""
+    return sum(_memory(member) for member in family(pid))
 
 
 def _memory(process: psutil.Process) -> int:
