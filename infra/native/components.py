@@ -76,8 +76,8 @@ class Blueprint:
         config = INFRA / "nats" / "nats-server.conf"
         where = ["--addr", HOST, "--port", str(self.ports["nats"]), "--store_dir", str(store)]
         command = [str(engines.nats_server()), "--config", str(config), *where]
-        # Soft: past it, garbage is collected sooner than at twice the live heap. That reaches 290 MB at 2,000 orders/s, for
-        # the stream remembers ids for two minutes; with 256 MiB the collector hardly stopped (docs/performance.md).
+        # Soft: past it, garbage is collected before it is twice the live heap. That is up to 290 MB at 2,000 orders/s,
+        # for the stream remembers ids for two minutes; at 256 MiB the collector hardly stopped (docs/performance.md).
         return Component("nats", command, {"NATS_TOKEN": self.secrets["NATS_TOKEN"], "GOMEMLIMIT": "384MiB"})
 
     def _mongo(self) -> Component:
