@@ -5,7 +5,16 @@ from functools import lru_cache
 from typing import Any
 
 from messaging.envelope import MESSAGE_ID
+from services.bridge.jetstream import (
+    EXPECTED_LAST_MESSAGE_ID,
+    EXPECTED_LAST_OF_SUBJECTS,
+    EXPECTED_LAST_SEQUENCE,
+    SUBJECTS,
+)
 from tests.simulation.world import World
+
+WRONG_LAST_SEQUENCE = {"code": 400, "err_code": 10071}
+WRONG_LAST_MESSAGE_ID = {"code": 400, "err_code": 10070}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,24 @@ class Stream:
 
     def takes(self, subject: str) -> bool:
         return any(matches(pattern, subject) for pattern in self.config["subjects"])
+
+    def fence(self, headers: dict[str, str]) -> dict[str, Any] | None:
+        """The error that a message with these headers is refused with; None if the stream ends as they expect."""
+        expected = headers.get(EXPECTED_LAST_SEQUENCE)
+        if expected is not None and int(expected) != self.last_sequence:
+            self._world.struck("publish fenced")
+            return {**WRONG_LAST_SEQUENCE, "description": f"wrong last sequence: {self.last_sequence}"}
+        before = headers.get(EXPECTED_LAST_MESSAGE_ID)
+        if before is not None and before != self.last_message_id:
+            self._world.struck("chain broken by another bridge")
+            return {**WRONG_LAST_MESSAGE_ID, "description": f"wrong last msg ID: {self.last_message_id}"}
+        if SUBJECTS in headers:
+            last = self.last(headers[SUBJECTS])
+            ends = last.sequence if last else 0
+            if ends != int(headers[EXPECTED_LAST_OF_SUBJECTS]):
+                self._world.struck("partition moved on by another bridge")
+                return {**WRONG_LAST_SEQUENCE, "description": f"wrong last sequence: {ends}"}
+        return None
 
     def remembers(self, message_id: str | None) -> int | None:
         """The sequence under which a message with this id was stored within the window; None if none was."""
