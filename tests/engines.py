@@ -7,14 +7,16 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
-from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 import infra
+from tests.eventually import eventually
 
 KAFKA_SECONDS = 15.0
 STOP_SECONDS = 10.0
@@ -113,12 +115,22 @@ class KafkaTopics:
         self._made: set[str] = set()
 
     def create(self, partitions: int = 2, name: str | None = None) -> str:
-        """A topic whose name fits the subjects of the stream EVENTS."""
+        """A topic whose name fits the subjects of the stream EVENTS; each partition has a leader when it returns."""
         name = name or f"events.t{secrets.token_hex(6)}"
         [created] = self._admin.create_topics([NewTopic(name, partitions, 1)]).values()
         created.result(KAFKA_SECONDS)
         self._made.add(name)
+        eventually(partial(self._require_leaders, name, partitions))
         return name
+
+    def _require_leaders(self, name: str, partitions: int) -> None:
+        # Kafka answers that a topic is made before its broker has taken up the lead of each partition.
+        asked = {TopicPartition(name, number): OffsetSpec.latest() for number in range(partitions)}
+        try:
+            for end in self._admin.list_offsets(asked).values():
+                end.result(KAFKA_SECONDS)
+        except KafkaException as error:
+            raise AssertionError(f"a partition of {name} cannot be read yet") from error
 
     def delete(self, name: str) -> None:
         [deleted] = self._admin.delete_topics([name], operation_timeout=KAFKA_SECONDS).values()
