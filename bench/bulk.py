@@ -66,7 +66,7 @@ async def fill(rig: Rig, customers: Sequence[int], number: int) -> None:
         await _fill(rig, customers, min(ROWS_AT_ONCE, number - begin))
     await rig.orders.execute("VACUUM ANALYZE orders")
     await rig.customers.execute("VACUUM ANALYZE credit_reservations")
-    admin = await asyncpg.connect(rig.settings.postgres_url)
+    admin = await asyncpg.connect(rig.settings.postgres_url.get_secret_value())
     await admin.execute("CHECKPOINT")
     await admin.close()
     await rig.quiet()

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Sequence
 
 from bench import bulk
-from bench.alone import stopped
 from bench.cpu import CpuUse, cpu_use
 from bench.figures import Section
+from bench.isolated import stopped
 from bench.rig import Rig, until
 
 WITHIN_SECONDS = 1800.0

@@ -5,12 +5,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from runtime.serve import serve
+from runtime.settings import ServerSettings
 from services.order.requests import CreateOrder
 from web.answers import JsonResponse
 from web.bodies import read_body
 from web.parameters import idempotency_key
 from web.problems import exception_handlers
-from web.server import ServerSettings, read_settings, serve
 
 
 async def create_order(request: Request) -> Response:
@@ -23,4 +24,4 @@ async def create_order(request: Request) -> Response:
 app = Starlette(routes=[Route("/orders", create_order, methods=["POST"])], exception_handlers=exception_handlers(()))
 
 if __name__ == "__main__":
-    serve(app, read_settings(ServerSettings))
+    serve(app, ServerSettings.read())

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from bench.alone import stopped
 from bench.client import HOST, Connection
 from bench.figures import Section
+from bench.isolated import stopped
 from bench.load import answered
 from bench.rig import Rig, until
 from infra.native.layout import CHECKOUT
@@ -75,7 +75,7 @@ async def transactions_per_second(pool: asyncpg.Pool, work: Transaction, seconds
 async def measure(rig: Rig, customers: Sequence[int], seconds: float, runs: int, connections: int) -> Section:
     """Interleaved: each run measures all of them, so that their ratios are taken in one run."""
     found: dict[str, list[float]] = {}
-    async with floor_server() as port, scratch_database(rig.settings.postgres_url) as url:
+    async with floor_server() as port, scratch_database(rig.settings.postgres_url.get_secret_value()) as url:
         size = await best_pool_size(url)
         async with asyncpg.create_pool(url, min_size=size, max_size=size) as pool:
             for _ in range(runs):

@@ -9,10 +9,10 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from bench.rig import Rig
 from infra.native import Stack
-from messaging.postgres import SERVER_SETTINGS
 from messaging.streams import EVENTS, request
 from operations.sources import TOPICS
 from services.history.views import DURABLE
+from storage.postgres import SERVER_SETTINGS
 
 ANSWER_SECONDS = 30.0
 
@@ -65,16 +65,7 @@ async def _postgres(rig: Rig) -> dict[str, str]:
 
 def _kafka(rig: Rig) -> dict[str, str]:
     """The broker's word; of the event topics, whichever is weakest."""
-    settings = rig.settings
-    admin = AdminClient(
-        {
-            "bootstrap.servers": settings.kafka_bootstrap_servers,
-            "security.protocol": "SASL_PLAINTEXT",
-            "sasl.mechanism": "PLAIN",
-            "sasl.username": settings.kafka_username,
-            "sasl.password": settings.kafka_password,
-        }
-    )
+    admin = AdminClient(rig.settings.kafka_login())
     asked = [ConfigResource(ResourceType.TOPIC, topic) for topic in TOPICS]
     answers = [future.result(ANSWER_SECONDS) for future in admin.describe_configs(asked).values()]
     names = [name.removeprefix("Kafka ") for name in WANTED if name.startswith("Kafka")]

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
+from contracts.headers import ID
 from infra.provision.settings import Settings
-from messaging.envelope import ID
 from operations.sources import TOPICS
 
 ANSWER_SECONDS = 30.0
@@ -69,16 +69,7 @@ class KafkaLog:
 @asynccontextmanager
 async def open_kafka_log(settings: Settings) -> AsyncIterator[KafkaLog]:
     """Connects, and closes again."""
-    config: dict[str, str | int | float | bool] = {
-        "bootstrap.servers": settings.kafka_bootstrap_servers,
-        "security.protocol": "SASL_PLAINTEXT",
-        "sasl.mechanism": "PLAIN",
-        "sasl.username": settings.kafka_username,
-        "sasl.password": settings.kafka_password,
-        "group.id": "bench",
-        "enable.auto.commit": False,
-    }
-    log = KafkaLog(Consumer(config))
+    log = KafkaLog(Consumer({**settings.kafka_login(), "group.id": "bench", "enable.auto.commit": False}))
     try:
         yield log
     finally:

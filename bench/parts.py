@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
-from bench import alone, draining, floors, growth, idle, latency, throughput
+from bench import draining, floors, growth, idle, isolated, latency, throughput
 from bench.figures import Section
 from bench.kafka_log import KafkaLog
 from bench.rig import Rig
@@ -26,7 +26,7 @@ class Plan:
         sustained: seconds, for throughput.
         one_customer: seconds, for throughput with all orders for one customer.
         posts: seconds of each of POST and its floors.
-        alone: orders that pile up before each part.
+        isolated: orders that pile up before each part.
         backlog: orders to drain.
         idle: seconds.
         growth: what is filled in, and what is measured then.
@@ -40,7 +40,7 @@ class Plan:
     sustained: float
     one_customer: float
     posts: float
-    alone: int
+    isolated: int
     backlog: int
     idle: float
     growth: growth.Size
@@ -55,7 +55,7 @@ FULL = Plan(
     sustained=60.0,
     one_customer=30.0,
     posts=10.0,
-    alone=50_000,
+    isolated=50_000,
     backlog=100_000,
     idle=60.0,
     growth=growth.Size(
@@ -78,7 +78,7 @@ QUICK = Plan(
     sustained=10.0,
     one_customer=3.0,
     posts=1.5,
-    alone=5_000,
+    isolated=5_000,
     backlog=5_000,
     idle=10.0,
     growth=growth.Size(
@@ -125,8 +125,8 @@ class Bench:
         plan = self.plan
         yield await floors.measure(self.rig, self.customers, plan.posts, plan.runs, throughput.CONNECTIONS)
 
-    async def alone(self) -> AsyncIterator[Section]:
-        yield await alone.measure(self.rig, self.log, self.customers, self.plan.alone, self.plan.runs)
+    async def isolated(self) -> AsyncIterator[Section]:
+        yield await isolated.measure(self.rig, self.log, self.customers, self.plan.isolated, self.plan.runs)
 
     async def draining(self) -> AsyncIterator[Section]:
         yield await draining.measure(self.rig, self.customers, self.plan.backlog, self.plan.runs)
@@ -142,7 +142,7 @@ PARTS: Mapping[str, Callable[[Bench], AsyncIterator[Section]]] = {
     "latency": Bench.latency,
     "throughput": Bench.throughput,
     "post": Bench.post,
-    "alone": Bench.alone,
+    "isolated": Bench.isolated,
     "draining": Bench.draining,
     "idle": Bench.idle,
     "growth": Bench.growth,

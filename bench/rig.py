@@ -15,10 +15,10 @@ from infra.provision.settings import Settings
 from messaging.connection import connect
 from messaging.progress import last_sequence, progress
 from messaging.streams import EVENTS
-from services.customer.subscriptions import ORDERS
-from services.history.subscriptions import place_of
+from services.customer.subscriptions import ORDERS_CONSUMER
+from services.history.subscriptions import consumer_of
 from services.history.views import Document, Views
-from services.order.subscriptions import CREDIT_DECISIONS
+from services.order.subscriptions import DECISIONS_CONSUMER
 
 CREDIT_LIMIT = 10**13
 """The largest that the customer service takes: no order of a benchmark is ever rejected."""
@@ -99,8 +99,12 @@ class Rig:
 
     async def backlog(self) -> dict[str, int]:
         """By service, the messages that its durable consumer has not acknowledged yet."""
-        places = {"customer": ORDERS, "order": CREDIT_DECISIONS, "history": place_of(self.generation)}
-        return {service: (await progress(self.nats, place)).left for service, place in places.items()}
+        consumers = {
+            "customer": ORDERS_CONSUMER,
+            "order": DECISIONS_CONSUMER,
+            "history": consumer_of(self.generation),
+        }
+        return {service: (await progress(self.nats, consumer)).left for service, consumer in consumers.items()}
 
     async def stream_end(self) -> int:
         """The sequence of the last event in the stream."""
@@ -123,12 +127,12 @@ async def open_rig(stack: Stack) -> AsyncIterator[Rig]:
     """Connects to a running stack, and closes it again."""
     settings = Settings.read(stack.environment("keeper"))
     pools = order, customer, history = [Pool(stack.port(name)) for name in ("order", "customer", "history")]
-    nats = await connect(settings.nats_url, settings.nats_token, "bench")
-    views = Views(settings.mongodb_url)
+    nats = await connect(settings.nats_url, settings.nats_token.get_secret_value(), "bench")
+    views = Views(settings.mongodb_url.get_secret_value())
     try:
         async with (
-            asyncpg.create_pool(settings.order_database_url, min_size=1, max_size=4) as orders,
-            asyncpg.create_pool(settings.customer_database_url, min_size=1, max_size=4) as customers,
+            asyncpg.create_pool(settings.order_database_url.get_secret_value(), min_size=1, max_size=4) as orders,
+            asyncpg.create_pool(settings.customer_database_url.get_secret_value(), min_size=1, max_size=4) as customers,
         ):
             rig = Rig(stack, settings, order, customer, history, nats, orders, customers, views)
             await rig.look()

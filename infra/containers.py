@@ -10,7 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from infra import closing, credentials, steps
+from infra import credentials, ready_message, steps
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 COMPOSE_FILE = CHECKOUT / "infra" / "compose.yaml"
@@ -78,7 +78,7 @@ def _up(name: str) -> int:
     flows = _compose(name, "exec", "--no-TTY", "keeper", "python", "-m", "infra.provision", "probe", "--within", "60")
     if flows != 0:
         raise steps.StepFailed("everything runs, but no event flows from an outbox to the stream: make logs")
-    print(closing.message(name, published_ports(name), time.time() - steps.command_start()))
+    print(ready_message.message(name, published_ports(name), time.time() - steps.command_start()))
     return 0
 
 

@@ -1,6 +1,10 @@
-"""The connection to NATS: it comes back by itself, for as long as the process lives."""
+"""The connection to NATS: opened in the background, and reconnected for as long as the process lives."""
 
+import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
 
 from nats.aio.client import Client
 
@@ -10,18 +14,27 @@ RECONNECT_SECONDS = 0.5
 PING_SECONDS = 5
 
 
-async def connect(url: str, token: str, name: str) -> Client:
-    """Connects once; after that, the client reconnects for ever.
+class Stream(Protocol):
+    """A connection to JetStream that may not be open yet."""
 
-    Raises:
-        OSError, nats.errors.Error: the server is not there (the caller retries).
+    async def client(self) -> Client:
+        """Waits until the connection is open for the first time; at once after that, connected or reconnecting."""
+
+
+async def connect(url: str, token: str, name: str) -> Client:
+    """Connects, and waits as long as the server is not there or refuses the token; each attempt is logged.
+
+    After that the client reconnects by itself, without end.
+
+    Args:
+        name: shown by the server for this connection.
     """
 
     async def on_error(error: Exception) -> None:
         log.warning("NATS: %s: %s", type(error).__name__, error)
 
     async def on_disconnect() -> None:
-        if client.is_reconnecting:  # not when we close it ourselves
+        if client.is_reconnecting:  # not when this process closes the connection
             log.warning("NATS is gone; reconnecting")
 
     async def on_reconnect() -> None:
@@ -34,7 +47,7 @@ async def connect(url: str, token: str, name: str) -> Client:
         name=name,
         allow_reconnect=True,
         max_reconnect_attempts=-1,
-        reconnect_time_wait=RECONNECT_SECONDS,  # type: ignore[arg-type]  # any number of seconds will do
+        reconnect_time_wait=RECONNECT_SECONDS,  # type: ignore[arg-type]  # the library takes fractions too
         ping_interval=PING_SECONDS,
         max_outstanding_pings=2,
         error_cb=on_error,
@@ -42,3 +55,28 @@ async def connect(url: str, token: str, name: str) -> Client:
         reconnected_cb=on_reconnect,
     )
     return client
+
+
+class Connection:
+    """A connection that is being opened by a task. Implements Stream."""
+
+    def __init__(self, opening: "asyncio.Task[Client]") -> None:
+        self._opening = opening
+
+    async def client(self) -> Client:
+        # Shielded: whoever stops waiting must not stop the opening for the others.
+        return await asyncio.shield(self._opening)
+
+
+@asynccontextmanager
+async def open_connection(url: str, token: str, name: str) -> AsyncIterator[Connection]:
+    """Opens a connection in the background; on the way out sends what is still buffered and closes it."""
+    opening = asyncio.create_task(connect(url, token, name), name="connection to NATS")
+    try:
+        yield Connection(opening)
+    finally:
+        if opening.done() and not opening.cancelled() and opening.exception() is None:
+            await opening.result().drain()
+        else:
+            opening.cancel()
+            await asyncio.wait({opening})

@@ -1,29 +1,29 @@
-"""A durable consumer: takes a batch, has it applied in one transaction, and only then acks.
+"""A durable consumer: takes a batch, applies it in one transaction, and only then acks.
 
 What happens when a batch fails:
 
-- a transient fault (a database is down) is retried for ever, with back-off, and never counts;
-- any other error: the batch's messages are tried one by one, so that one cannot hold up the rest;
-- a message that fails by itself is retried with a growing delay and dead-lettered after so many
-  attempts; one about a row that is not visible yet is given more of them;
-- a message that cannot be read is dead-lettered at once;
-- cancellation neither acks nor naks: the server delivers again what was in hand.
+- A transient error (a database is down) is retried without end, with back-off. It does not count as an attempt.
+- After any other error the messages of the batch are tried one by one, so one bad message cannot stop the others.
+- A message that fails by itself is redelivered with a growing delay. After its last attempt it becomes a dead letter.
+  A message about a row that is not visible yet gets more attempts.
+- A message that cannot be read becomes a dead letter at once.
+- Cancellation neither acks nor naks: the server redelivers what was in hand.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tenacity import RetryCallState
 
 from messaging.dead_letters import DeadLetters
 from messaging.envelope import Envelope, open_envelope
-from messaging.errors import NotYetVisible, SubscriptionLost, Undecodable
-from messaging.pace import Pace
+from messaging.errors import NotYetVisible, SubscriptionLost, Undecodable, UnknownEventType
 from messaging.pull import Delivery, PullSubscription
-from messaging.retrying import until_possible
 from messaging.streams import UNREACHABLE_ERRORS
+from runtime.linger import Linger
+from runtime.retrying import retry_transient
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +34,9 @@ REMEMBERED_FAILURES = 10_000
 REOPEN_ON: tuple[type[Exception], ...] = (SubscriptionLost, *UNREACHABLE_ERRORS)
 
 Handler = Callable[[Sequence[Envelope]], Awaitable[None]]
-"""Applies a batch, all of it or nothing, idempotently and whatever the order.
+"""Applies a batch in one transaction, all of it or nothing. Must be idempotent, and correct in any order of messages.
 
-Raises Undecodable for a payload that it cannot read and NotYetVisible for a row that it cannot see.
+Raises Undecodable for a payload that it cannot read and NotYetVisible for a row that it cannot see yet.
 """
 
 Subscribe = Callable[[], PullSubscription]
@@ -46,13 +46,14 @@ Item = tuple[Delivery, Envelope]
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long a message may fail before it is a dead letter.
+    """How often a message may fail before it becomes a dead letter.
 
     Attributes:
-        attempts: of a message whose handler fails by an error of its own.
-        attempts_unseen: of a message about a row that is not visible yet; with the delays below
-            this is a little over a minute.
-        first_delay, longest_delay: seconds before the second attempt; doubled for each further one.
+        attempts: for an error that the message itself causes.
+        attempts_unseen: for a message about a row that is not visible yet, or of a type that only a newer version of
+            the service knows. With the delays below this is a little over a minute.
+        first_delay: seconds before the second attempt; doubled for each further one.
+        longest_delay: seconds; no delay is longer.
     """
 
     attempts: int = 5
@@ -64,103 +65,113 @@ class RetryPolicy:
         return float(min(self.first_delay * 2 ** (failures - 1), self.longest_delay))
 
     def is_exhausted(self, failures: int, error: Exception) -> bool:
-        limit = self.attempts_unseen if isinstance(error, NotYetVisible) else self.attempts
+        limit = self.attempts_unseen if isinstance(error, NotYetVisible | UnknownEventType) else self.attempts
         return isinstance(error, Undecodable) or failures >= limit
 
 
+@dataclass(frozen=True, slots=True)
+class ConsumerOptions:
+    """How a consumer works.
+
+    Attributes:
+        transient: errors of the handler's database that pass by themselves.
+        policy: how often a message may fail.
+        batch: messages in one transaction at most.
+        linger: the wait between two batches; none by default.
+    """
+
+    transient: tuple[type[Exception], ...]
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    batch: int = BATCH
+    linger: Linger | None = None
+
+
 class Consumer:
-    """Runs a handler over a durable consumer until it is stopped.
+    """Runs a handler over a durable consumer until it is stopped. Implements runtime.workers.Worker.
 
     Args:
         name: of the durable consumer, for the log.
-        subscribe: opens the pull on it.
-        dead_letters: where messages go that cannot be handled.
+        subscribe: opens a pull subscription on it.
+        dead_letters: takes the messages that cannot be handled.
         handler: applies a batch.
-        transient: errors of the handler's surroundings.
-        batch: most messages in one transaction.
-        pace: how soon one batch may follow another; at once, if none is given.
     """
 
     def __init__(
-        self,
-        name: str,
-        subscribe: Subscribe,
-        dead_letters: DeadLetters,
-        handler: Handler,
-        transient: tuple[type[Exception], ...],
-        policy: RetryPolicy | None = None,
-        batch: int = BATCH,
-        pace: Pace | None = None,
+        self, name: str, subscribe: Subscribe, dead_letters: DeadLetters, handler: Handler, options: ConsumerOptions
     ) -> None:
         self._name = name
         self._subscribe = subscribe
         self._dead_letters = dead_letters
         self._handler = handler
-        self._transient = transient
-        self._policy = policy or RetryPolicy()
-        self._batch = batch
-        self._pace = pace
+        self._options = options
         self._failures: dict[int, int] = {}
         self._stopping = asyncio.Event()
         self._subscription: PullSubscription | None = None
         self.fault: str | None = "not started"
-        """Why nothing is being consumed right now; None while all is well."""
 
     async def run(self) -> None:
-        """Consumes until `stop`, opening the subscription anew whenever it is lost."""
+        """Consumes until `stop`. A lost subscription is opened again."""
         while not self._stopping.is_set():
             try:
                 async with self._subscribe() as subscription:
                     self._subscription = subscription
                     self.fault = None
                     while not self._stopping.is_set():
-                        deliveries = await subscription.take(self._batch)
-                        began = asyncio.get_running_loop().time()
-                        await self.process(deliveries)
-                        await self._rest(len(deliveries), asyncio.get_running_loop().time() - began)
+                        await self._consume_batch(subscription)
             except REOPEN_ON as error:
                 fault = f"{type(error).__name__}: {error}"
                 if fault != self.fault:
-                    log.warning("%s: no subscription: %s", self._name, fault)
+                    log.warning("%s: not subscribed: %s", self._name, fault)
                 self.fault = fault
                 await self._sleep(REOPEN_SECONDS)
 
+    async def _consume_batch(self, subscription: PullSubscription) -> None:
+        now = asyncio.get_running_loop().time
+        deliveries = await subscription.take(self._options.batch)
+        began = now()
+        await self.process(deliveries)
+        linger = self._options.linger
+        if linger and (seconds := linger.pause(len(deliveries), now() - began)):
+            await self._sleep(seconds)
+
     def stop(self) -> None:
-        """Lets `run` finish the batch in hand, give back what it did not start, and return."""
+        """Lets `run` finish the batch in hand, nak the messages that it has not started, and return."""
         self._stopping.set()
         if self._subscription:
             self._subscription.stop()
 
     async def process(self, deliveries: Sequence[Delivery]) -> None:
-        """Applies a batch and gives its verdict on each message."""
+        """Applies a batch, and settles each of its messages: ack, nak or dead letter."""
         items = [item for delivery in deliveries if (item := await self._open(delivery))]
         if not items:
             return
         try:
             await self._apply(items)
-        except Exception as error:  # noqa: BLE001 - judged, never swallowed
+        except Exception as error:  # noqa: BLE001 - the message is settled by this error
             if len(items) == 1:
-                await self._judge(items[0][0], error)
+                await self._settle_failed(items[0][0], error)
             else:
-                log.info("%s: a batch of %d failed, one by one now: %r", self._name, len(items), error)
+                log.info(
+                    "%s: a batch of %d failed; its messages are tried one by one: %r", self._name, len(items), error
+                )
                 await self._process_one_by_one(items)
 
     async def _process_one_by_one(self, items: Sequence[Item]) -> None:
         for item in items:
             try:
                 await self._apply([item])
-            except Exception as error:  # noqa: BLE001 - judged, never swallowed
-                await self._judge(item[0], error)
+            except Exception as error:  # noqa: BLE001 - the message is settled by this error
+                await self._settle_failed(item[0], error)
 
     async def _open(self, delivery: Delivery) -> Item | None:
         try:
             return delivery, open_envelope(delivery.headers, delivery.payload)
         except Undecodable as error:
-            await self._judge(delivery, error)
+            await self._settle_failed(delivery, error)
             return None
 
     async def _apply(self, items: Sequence[Item]) -> None:
-        async for attempt in until_possible(self._transient, self._note_fault):
+        async for attempt in retry_transient(self._options.transient, self._note_fault):
             with attempt:
                 await self._handler([envelope for _, envelope in items])
         self.fault = None
@@ -169,36 +180,32 @@ class Consumer:
                 self._failures.pop(delivery.sequence, None)
             await delivery.ack()
 
-    async def _judge(self, delivery: Delivery, error: Exception) -> None:
+    async def _settle_failed(self, delivery: Delivery, error: Exception) -> None:
         failures = self._failures.get(delivery.sequence, 0) + 1
-        if self._policy.is_exhausted(failures, error):
-            await self._bury(delivery, error)
+        if self._options.policy.is_exhausted(failures, error):
+            await self._dead_letter(delivery, error)
             return
         self._remember(delivery.sequence, failures)
-        log.warning("%s: attempt %d at sequence %d: %r", self._name, failures, delivery.sequence, error)
-        await delivery.nak(self._policy.delay(failures))
+        log.warning("%s: attempt %d at message %d failed: %r", self._name, failures, delivery.sequence, error)
+        await delivery.nak(self._options.policy.delay(failures))
 
-    async def _bury(self, delivery: Delivery, error: Exception) -> None:
-        async for attempt in until_possible(UNREACHABLE_ERRORS, self._note_fault):
+    async def _dead_letter(self, delivery: Delivery, error: Exception) -> None:
+        async for attempt in retry_transient(UNREACHABLE_ERRORS, self._note_fault):
             with attempt:
-                await self._dead_letters.bury(delivery, error)
+                await self._dead_letters.store(delivery, error)
         self._failures.pop(delivery.sequence, None)
         await delivery.ack()
 
     def _remember(self, sequence: int, failures: int) -> None:
         self._failures[sequence] = failures
         if len(self._failures) > REMEMBERED_FAILURES:
-            # The oldest was settled by another instance, or will only be tried more often than it should.
+            # The oldest was probably settled by another instance. If not, it only gets some attempts more.
             self._failures.pop(next(iter(self._failures)))
 
     def _note_fault(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         self.fault = f"{type(error).__name__}: {error}"
-        log.warning("%s: attempt %d, trying again: %s", self._name, state.attempt_number, self.fault)
-
-    async def _rest(self, messages: int, took: float) -> None:
-        if self._pace and (seconds := self._pace.rest(messages, took)):
-            await self._sleep(seconds)
+        log.warning("%s: attempt %d failed, it is repeated: %s", self._name, state.attempt_number, self.fault)
 
     async def _sleep(self, seconds: float) -> None:
         try:

@@ -4,7 +4,7 @@ import logging
 
 from nats.aio.client import Client
 
-from messaging.envelope import KAFKA_OFFSET, KAFKA_PARTITION, KAFKA_TOPIC, MESSAGE_ID
+from contracts.headers import KAFKA_OFFSET, KAFKA_PARTITION, KAFKA_TOPIC, MESSAGE_ID
 from messaging.pull import Delivery
 from messaging.streams import DEAD_LETTERS
 
@@ -29,7 +29,7 @@ class DeadLetters:
         self._jetstream = client.jetstream()
         self._consumer = consumer
 
-    async def bury(self, delivery: Delivery, error: Exception) -> None:
+    async def store(self, delivery: Delivery, error: Exception) -> None:
         """Stores the message as it came, with the error and where it stood.
 
         Raises:

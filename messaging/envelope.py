@@ -1,27 +1,14 @@
 """One event as it travels: the outbox row's columns as headers, the payload as it was written."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
-from messaging.errors import Undecodable
-
-# Written by Debezium's EventRouter from the outbox row's columns.
-ID = "id"
-TYPE = "type"
-TRACEPARENT = "traceparent"
-CREATED_AT = "created_at"
-
-# Added by the bridge. The position of a partition is read back from these.
-MESSAGE_ID = "Nats-Msg-Id"
-KAFKA_TOPIC = "Kafka-Topic"
-KAFKA_TOPIC_ID = "Kafka-Topic-Id"
-KAFKA_PARTITION = "Kafka-Partition"
-KAFKA_OFFSET = "Kafka-Offset"
-PROBLEM = "Bridge-Problem"
-"""In place of what the stream cannot take of a record: why."""
-
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+from contracts.headers import ID, PROBLEM, TRACEPARENT, TYPE
+from contracts.registry import EventRegistry, UnknownType
+from contracts.trace_context import valid_traceparent
+from contracts.wire import Event, UnreadablePayload
+from messaging.errors import Undecodable, UnknownEventType
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +48,19 @@ def open_envelope(headers: Mapping[str, str] | None, payload: bytes) -> Envelope
     )
 
 
-def valid_traceparent(value: str | None) -> str | None:
-    """The value if it is a W3C `traceparent`, else None (a broken one is dropped, as the standard says)."""
-    return value if value is not None and _TRACEPARENT.fullmatch(value) else None
+E = TypeVar("E", bound=Event)
+
+
+def read_event(envelope: Envelope, registry: EventRegistry[E]) -> E:
+    """The event in an envelope.
+
+    Raises:
+        UnknownEventType: its type is not registered.
+        Undecodable: its payload does not match the type.
+    """
+    try:
+        return registry.read(envelope.type, envelope.payload)
+    except UnknownType as error:
+        raise UnknownEventType(str(error)) from error
+    except UnreadablePayload as error:
+        raise Undecodable(str(error)) from error

@@ -1,15 +1,15 @@
-"""What can go wrong with a message, by what is to be done about it.
+"""Errors about messages, and what a consumer does about each.
 
     MessagingError
-    ├── Undecodable     no handler can ever read it          -> dead letter at once
-    ├── NotYetVisible   speaks of a row that is not seen yet  -> retried; dead letter if it stays unknown
-    ├── SubscriptionLost  the pull from the server broke     -> opened anew; messages are redelivered
-    └── ConnectionGone  the client gave the connection up     -> the process ends, to be started again
-    OutboxOutsideTransaction  a programming error: an event without the change that it tells of
+    ├── Undecodable       no handler can read the message     -> dead letter at once
+    ├── UnknownEventType  this version does not know the type -> retried: a newer instance may take it; then dead letter
+    ├── NotYetVisible     its row is not visible yet          -> retried; dead letter if it stays invisible
+    ├── SubscriptionLost  the pull subscription broke         -> opened again; the server redelivers
+    └── ConnectionGone    the client closed its connection    -> the process ends and is started again
 
-A fault of the surroundings (a database is down) is not in this tree: each service names the driver's
-errors that mean it (`transient`), and the consumer retries those for ever without counting.
-Any other exception of a handler is its own fault: the message is tried a few times, then dead-lettered.
+Transient errors (a database is down) are not in this tree. Each service lists the driver's errors that it retries
+(ConsumerOptions.transient); those are retried without end and never count as an attempt.
+Any other exception of a handler counts against its message: after some attempts it becomes a dead letter.
 """
 
 
@@ -21,21 +21,24 @@ class Undecodable(MessagingError):
     """The message has no readable envelope or payload."""
 
 
-class NotYetVisible(MessagingError):
-    """The message is about a row that this connection cannot see.
+class UnknownEventType(MessagingError):
+    """This version of the service does not know the event type.
 
-    Log tailing can hand out a commit an instant before other connections see it, so this is
-    expected now and then; it is a fault only when it lasts.
+    During a rolling deployment a newer instance may already have subscribed to it, through the same durable consumer.
+    """
+
+
+class NotYetVisible(MessagingError):
+    """The message is about a row that this connection cannot see yet.
+
+    Log tailing can deliver a commit shortly before other connections see it, so this happens now and then. It is a
+    fault only if it lasts.
     """
 
 
 class SubscriptionLost(MessagingError):
-    """The server no longer answers this pull subscription: it was restarted, wiped or cut off."""
+    """The server does not answer this pull subscription any more: it was restarted, wiped or cut off."""
 
 
 class ConnectionGone(MessagingError):
-    """The NATS client has closed its connection for good and will not reconnect."""
-
-
-class OutboxOutsideTransaction(Exception):
-    """An event was appended outside of the transaction that holds its cause."""
+    """The NATS client has closed its connection and will not reconnect."""

@@ -7,13 +7,18 @@ JetStream keeps state in memory for each distinct subject.
 import json
 import logging
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import nats.errors
 from nats.aio.client import Client
 from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 
+from contracts.registry import EventRegistry
+from contracts.wire import Event
+
 log = logging.getLogger(__name__)
+
+E = TypeVar("E", bound=Event)
 
 SECOND = 10**9  # JetStream's API counts in nanoseconds
 DAY = 24 * 3600 * SECOND
@@ -106,6 +111,11 @@ class DurableConsumer:
         }
 
 
+def subjects_of(aggregate: str, events: EventRegistry[E]) -> tuple[str, ...]:
+    """The subjects of these events of an aggregate, in all Kafka partitions."""
+    return tuple(f"events.{aggregate}.*.{event_type}" for event_type in events.types)
+
+
 def retry_subject(consumer: str) -> str:
     """Where a dead letter is sent again to the one consumer that could not handle it."""
     return f"events.retry.{consumer}.DeadLetter"
@@ -145,13 +155,17 @@ async def ensure_consumer(client: Client, consumer: DurableConsumer) -> None:
         await _create_consumer(client, consumer, wanted, "create")
         log.info("created the durable consumer %s", name)
         return
-    # Asked for after the consumer's position: what is stored and handed out meanwhile must not look like a lost tail.
+    # Read after the consumer's position: messages that are delivered meanwhile must not look like a lost tail.
     stream = await request(client, f"STREAM.INFO.{consumer.stream}")
     if info["delivered"]["stream_seq"] > stream["state"]["last_seq"]:
         log.warning("%s starts from the beginning of %s, which lost messages", name, consumer.stream)
         await delete_consumer(client, consumer.stream, name)
         await _create_consumer(client, consumer, wanted, "create")
-    elif _differs(wanted, info["config"]):
+        return
+    # Subjects are only added: during a rolling deployment a newer version has added some, and an older instance that
+    # took them away would make the consumer skip their events.
+    wanted["filter_subjects"] = list(dict.fromkeys([*info["config"]["filter_subjects"], *wanted["filter_subjects"]]))
+    if _differs(wanted, info["config"]):
         await _create_consumer(client, consumer, wanted, "update")
         log.info("changed the durable consumer %s to what is written", name)
 

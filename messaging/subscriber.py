@@ -1,87 +1,70 @@
-"""The messaging side of a service, from start to stop: prepare, connect, consume."""
+"""A service's subscription, from start to stop: prepare its database, wait for NATS, consume."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from nats.aio.client import Client
-
-from messaging.connection import connect
-from messaging.consumer import Consumer, Handler, RetryPolicy
+from messaging.connection import Stream
+from messaging.consumer import Consumer, ConsumerOptions, Handler
 from messaging.dead_letters import DeadLetters
-from messaging.pace import Pace
 from messaging.pull import PullSubscription
-from messaging.retrying import until_possible
 from messaging.streams import DurableConsumer
+from runtime.retrying import retry_transient
 
 
 class Subscriber:
-    """Runs one durable consumer of a service, waiting for whatever is not up yet.
+    """Runs one durable consumer, and first waits for what it needs. Implements runtime.workers.Worker.
 
     Args:
-        nats_url, nats_token: where JetStream is.
-        name: the service's, for the connection.
-        prepare: brings the service's own store into shape, and tells the place in the stream that
-            belongs to it.
+        stream: the connection to JetStream.
+        durable: the consumer's name, subjects and limits.
         handler: applies a batch of events.
-        transient: errors of the surroundings of `handler` and `prepare`, retried for ever.
-        policy: how long a message may fail.
-        pace: how soon one batch may follow another.
+        options: how batches are taken and how errors are treated.
+        prepare: makes the service's database ready for `handler`, or waits until it is.
     """
 
     def __init__(
         self,
-        nats_url: str,
-        nats_token: str,
-        name: str,
-        prepare: Callable[[], Awaitable[DurableConsumer]],
+        stream: Stream,
+        durable: DurableConsumer,
         handler: Handler,
-        transient: tuple[type[Exception], ...],
-        policy: RetryPolicy | None = None,
-        pace: Pace | None = None,
+        options: ConsumerOptions,
+        prepare: Callable[[], Awaitable[None]],
     ) -> None:
-        self._nats_url = nats_url
-        self._nats_token = nats_token
-        self._name = name
-        self._prepare = prepare
+        self._stream = stream
+        self._durable = durable
         self._handler = handler
-        self._transient = transient
-        self._policy = policy
-        self._pace = pace
+        self._options = options
+        self._prepare = prepare
         self._consumer: Consumer | None = None
         self._running: asyncio.Task[None] | None = None
         self._stopping = False
+        self._waits_for = "the database"
+
+    @property
+    def fault(self) -> str | None:
+        """Why no events are consumed."""
+        return self._consumer.fault if self._consumer else f"waiting for {self._waits_for}"
 
     async def run(self) -> None:
-        """Ends after `stop`, or with an error that no retry can cure."""
         self._running = asyncio.current_task()
-        client = await connect(self._nats_url, self._nats_token, self._name)
-        try:
-            async for attempt in until_possible(self._transient):
-                with attempt:
-                    durable = await self._prepare()
-            if not self._stopping:
-                await self._consume(client, durable)
-        finally:
-            await client.drain()
-
-    async def _consume(self, client: Client, durable: DurableConsumer) -> None:
+        async for attempt in retry_transient(self._options.transient):
+            with attempt:
+                await self._prepare()
+        self._waits_for = "NATS"
+        client = await self._stream.client()
+        if self._stopping:
+            return
+        durable = self._durable
         subscribe = partial(PullSubscription, client, durable)
         dead_letters = DeadLetters(client, durable.name)
-        name = durable.durable_name
-        self._consumer = Consumer(
-            name, subscribe, dead_letters, self._handler, self._transient, self._policy, pace=self._pace
-        )
+        self._consumer = Consumer(durable.durable_name, subscribe, dead_letters, self._handler, self._options)
         await self._consumer.run()
 
     def stop(self) -> None:
-        """Lets the batch in hand end and gives back the rest; what only waits is cancelled."""
+        """Lets the batch in hand finish and naks the other messages. A wait for the database or NATS is cancelled."""
         self._stopping = True
         if self._consumer:
             self._consumer.stop()
         elif self._running:
             self._running.cancel()
-
-    async def fault(self) -> str | None:
-        """Why no events are consumed, or None while they are; a readiness check."""
-        return self._consumer.fault if self._consumer else "waiting for the database and NATS"

@@ -122,7 +122,7 @@ def resend_dead_letters(settings: Settings, sequences: tuple[int, ...], everythi
 
 
 async def _each_dead_letter(settings: Settings, sequences: tuple[int, ...], *, again: bool) -> None:
-    client = await connect(settings.nats_url, settings.nats_token, "operations")
+    client = await connect(settings.nats_url, settings.nats_token.get_secret_value(), "operations")
     try:
         async for letter in dead_letters(client):
             if not sequences or letter.sequence in sequences:

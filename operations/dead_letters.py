@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
+from contracts.headers import MESSAGE_ID
 from messaging.dead_letters import CONSUMER, ERROR, ORIGIN_IN_KAFKA, ORIGIN_SEQUENCE, ORIGIN_SUBJECT
-from messaging.envelope import MESSAGE_ID
 from messaging.streams import DEAD_LETTERS, EVENTS, request, retry_subject
 
 NOT_SENT_AGAIN = ("Dead-Letter-", "Kafka-", "Nats-")

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import asyncpg
 
-from messaging.envelope import ID
+from contracts.headers import ID
 from operations.sources import TOPICS, Sources, kafka_records, stream_messages
 from services.history.views import ViewBeingBuilt
 

@@ -11,7 +11,7 @@ from messaging.progress import progress
 from messaging.streams import EVENTS, request
 from operations.republish import republish
 from operations.sources import Sources, stream_messages
-from services.history.subscriptions import place_of
+from services.history.subscriptions import consumer_of
 
 LOOK_SECONDS = 0.5
 
@@ -92,6 +92,6 @@ async def _until_live(sources: Sources, name: str) -> AsyncIterator[str]:
 
 async def _what_is_left(sources: Sources, name: str) -> str:
     try:
-        return f"{(await progress(sources.nats, place_of(name))).left} events left"
+        return f"{(await progress(sources.nats, consumer_of(name))).left} events left"
     except NotFoundError:
         return "waiting for the history service to begin"

@@ -11,15 +11,15 @@ from nats.aio.client import Client
 from nats.js.api import ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
+from contracts.headers import ID, KAFKA_OFFSET, KAFKA_PARTITION, KAFKA_TOPIC, KAFKA_TOPIC_ID, MESSAGE_ID
 from infra.provision.settings import Settings
 from messaging.connection import connect
-from messaging.envelope import ID, KAFKA_OFFSET, KAFKA_PARTITION, KAFKA_TOPIC, KAFKA_TOPIC_ID, MESSAGE_ID
 from messaging.progress import read_progress
 from messaging.streams import DEAD_LETTERS, EVENTS, consumer_infos, request
 from operations.snapshot import Customer, KafkaPosition, Order, OutboxEvent, Reservation, Snapshot, StreamMessage
 from services.bridge.kafka import KafkaRecords, Topic
 from services.bridge.translate import Record
-from services.history.subscriptions import EVERYTHING, place_of
+from services.history.subscriptions import VIEW, consumer_of
 from services.history.views import Views
 
 TOPICS = ("events.customer", "events.order", "events.probe")
@@ -69,12 +69,11 @@ class Sources:
             infos = await consumer_infos(self.nats, EVENTS)
         except NotFoundError:
             return {}
-        wanted = {place_of(name).durable_name for name in (await self.views.look()).wanted}
+        wanted = {consumer_of(name).durable_name for name in (await self.views.look()).wanted}
         return {
             info["name"]: read_progress(info).left
             for info in infos
-            if info["config"].get("durable_name")
-            and (info["name"] in wanted or not info["name"].startswith(EVERYTHING.name))
+            if info["config"].get("durable_name") and (info["name"] in wanted or not info["name"].startswith(VIEW.name))
         }
 
     async def _dead_letters(self) -> Mapping[str, int]:
@@ -129,13 +128,13 @@ class Sources:
 @asynccontextmanager
 async def open_sources(settings: Settings) -> AsyncIterator[Sources]:
     """Connects to everything, and closes it again."""
-    views = Views(settings.mongodb_url)
-    client = await connect(settings.nats_url, settings.nats_token, "operations")
+    views = Views(settings.mongodb_url.get_secret_value())
+    client = await connect(settings.nats_url, settings.nats_token.get_secret_value(), "operations")
     try:
         async with (
-            asyncpg.create_pool(settings.customer_database_url, min_size=1, max_size=2) as customers,
-            asyncpg.create_pool(settings.order_database_url, min_size=1, max_size=2) as orders,
-            KafkaRecords(settings.kafka_bootstrap_servers, settings.kafka_username, settings.kafka_password) as kafka,
+            asyncpg.create_pool(settings.customer_database_url.get_secret_value(), min_size=1, max_size=2) as customers,
+            asyncpg.create_pool(settings.order_database_url.get_secret_value(), min_size=1, max_size=2) as orders,
+            KafkaRecords(settings.kafka_login()) as kafka,
         ):
             yield Sources(customers, orders, kafka, client, views)
     finally:

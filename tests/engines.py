@@ -16,6 +16,7 @@ from confluent_kafka import KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 import infra
+from services.bridge.kafka_login import KafkaConfig, kafka_login
 from tests.eventually import eventually
 
 KAFKA_SECONDS = 15.0
@@ -95,6 +96,12 @@ class NatsServer:
         self._process = None
 
 
+def login_from(environment: Mapping[str, str]) -> KafkaConfig:
+    """Kafka's login, from the variables that the bridge reads."""
+    names = ("KAFKA_BOOTSTRAP_SERVERS", "KAFKA_USERNAME", "KAFKA_PASSWORD")
+    return kafka_login(*(environment[name] for name in names))
+
+
 class KafkaTopics:
     """Topics on the stack's Kafka, made and deleted by a test.
 
@@ -103,13 +110,7 @@ class KafkaTopics:
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        connection: dict[str, str | int | float | bool] = {
-            "bootstrap.servers": environment["KAFKA_BOOTSTRAP_SERVERS"],
-            "security.protocol": "SASL_PLAINTEXT",
-            "sasl.mechanism": "PLAIN",
-            "sasl.username": environment["KAFKA_USERNAME"],
-            "sasl.password": environment["KAFKA_PASSWORD"],
-        }
+        connection = login_from(environment)
         self._admin = AdminClient(connection)
         self._producer = Producer(connection | {"linger.ms": 1, "enable.idempotence": True})
         self._made: set[str] = set()

@@ -1,4 +1,4 @@
-"""`/health/live`: the process answers. `/health/ready`: it does its work, with the reason where it does not."""
+"""`/health/live`: the process answers. `/health/ready`: it does its work, or the reasons why it does not."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -7,12 +7,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from runtime.workers import Worker
 from web.answers import JsonResponse
 
 Check = Callable[[], Awaitable[str | None]]
 """Returns None when all is well, otherwise what is wrong."""
 
 CHECK_SECONDS = 2.0
+HEALTH_PATH = "/health/"
+
+
+def fault_of(worker: Worker) -> Check:
+    """A check that is well while the worker has no fault."""
+
+    async def check() -> str | None:
+        return worker.fault
+
+    return check
 
 
 def health_routes(checks: Mapping[str, Check]) -> list[Route]:
@@ -32,7 +43,7 @@ def health_routes(checks: Mapping[str, Check]) -> list[Route]:
             return JsonResponse({"status": "not ready", "faults": faults}, 503)
         return JsonResponse({"status": "ready"})
 
-    return [Route("/health/live", live), Route("/health/ready", ready)]
+    return [Route(f"{HEALTH_PATH}live", live), Route(f"{HEALTH_PATH}ready", ready)]
 
 
 async def _run(check: Check) -> str | None:

@@ -4,6 +4,7 @@
     ├── BadInput           400, names each field that is wrong
     ├── NotFound           404
     ├── Conflict           409
+    ├── Unprocessable      422
     └── Unavailable        503, with Retry-After
 
 Any other exception becomes a 500 that tells nothing of the inside, and is logged with its traceback.
@@ -74,6 +75,13 @@ class Conflict(Problem):
 
     def __init__(self, detail: str) -> None:
         super().__init__(HTTPStatus.CONFLICT, detail)
+
+
+class Unprocessable(Problem):
+    """422: the request contradicts an earlier one."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
 
 
 class Unavailable(Problem):

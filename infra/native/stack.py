@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
-from infra import closing, credentials, steps
+from infra import credentials, ready_message, steps
 from infra.native import ports, processes
 from infra.native.components import COMPONENTS, STOP_STAGES, Blueprint, Component
 from infra.native.layout import STACKS, Layout
@@ -55,7 +55,7 @@ class Stack:
             else:
                 self._supervisor.launch()
             steps.run(Startup(self._blueprint, self._supervisor).steps())
-        print(closing.message(self.name, self.ports, time.time() - began))
+        print(ready_message.message(self.name, self.ports, time.time() - began))
 
     def down(self) -> None:
         """Stop everything, clients before servers, and leave no process behind, whoever started it."""

@@ -37,7 +37,7 @@ def declared_connectors(folder: Path = CONNECTORS_FOLDER) -> list[Connector]:
 
 @contextmanager
 def connect_api(settings: Settings) -> Iterator[httpx.Client]:
-    login = (settings.connect_username, settings.connect_password)
+    login = (settings.connect_username, settings.connect_password.get_secret_value())
     with httpx.Client(base_url=settings.connect_url, auth=login, timeout=TIMEOUT_SECONDS) as api:
         yield api
 

@@ -59,11 +59,7 @@ def reconcile(settings: Settings) -> list[str]:
 def _admin(settings: Settings) -> AdminClient:
     return AdminClient(
         {
-            "bootstrap.servers": settings.kafka_bootstrap_servers,
-            "security.protocol": "SASL_PLAINTEXT",
-            "sasl.mechanisms": "PLAIN",
-            "sasl.username": settings.kafka_username,
-            "sasl.password": settings.kafka_password,
+            **settings.kafka_login(),
             "socket.connection.setup.timeout.ms": 5_000,
             "reconnect.backoff.max.ms": 500,
             # What goes wrong comes back as an exception; a broker that is still starting is no news.

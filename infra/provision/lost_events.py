@@ -27,7 +27,7 @@ async def resend(settings: Settings) -> list[str]:
     A topic that was never noted is new, and so are the connectors: they begin with the whole outbox by themselves.
     """
     present = await asyncio.to_thread(kafka.event_topic_ids, settings)
-    connection = await asyncpg.connect(settings.postgres_url, timeout=CONNECT_TIMEOUT_SECONDS)
+    connection = await asyncpg.connect(settings.postgres_url.get_secret_value(), timeout=CONNECT_TIMEOUT_SECONDS)
     try:
         await connection.execute(CREATE)
         noted = {row["name"]: row["id"] for row in await connection.fetch(NOTED)}

@@ -24,8 +24,8 @@ def reconcile(settings: Settings) -> list[str]:
 
 
 def _reconcile_history(settings: Settings) -> list[str]:
-    name, password, database = _account(settings.mongodb_url)
-    with _client(settings.mongodb_admin_url) as client:
+    name, password, database = _account(settings.mongodb_url.get_secret_value())
+    with _client(settings.mongodb_admin_url.get_secret_value()) as client:
         if client.admin.command("usersInfo", name)["users"]:
             return []
         roles = [{"role": "readWrite", "db": database}]
@@ -35,8 +35,8 @@ def _reconcile_history(settings: Settings) -> list[str]:
 
 def _create_administrator(settings: Settings) -> None:
     """MongoDB lets a client on its own machine create the first user without a password, and only the first."""
-    name, password, _ = _account(settings.mongodb_admin_url)
-    address = urlsplit(settings.mongodb_admin_url)
+    name, password, _ = _account(settings.mongodb_admin_url.get_secret_value())
+    address = urlsplit(settings.mongodb_admin_url.get_secret_value())
     with _client(f"mongodb://{address.hostname}:{address.port}/?directConnection=true") as client:
         client.admin.command("createUser", name, pwd=password, roles=["root"])
 

@@ -15,7 +15,7 @@ CONNECT_TIMEOUT_SECONDS = 5.0
 
 async def reconcile(settings: Settings) -> list[str]:
     """Create what is missing; answers what was created. Passwords are set once: the stack never changes them."""
-    connection = await asyncpg.connect(settings.postgres_url, timeout=CONNECT_TIMEOUT_SECONDS)
+    connection = await asyncpg.connect(settings.postgres_url.get_secret_value(), timeout=CONNECT_TIMEOUT_SECONDS)
     try:
         return [change for service in SERVICES for change in await _reconcile_service(connection, settings, service)]
     finally:
@@ -55,7 +55,7 @@ async def drop_lost_slots(settings: Settings) -> list[str]:
     Such a slot can never be read again and stops its connector; without it the connector makes a new one and sends the
     outbox again from a snapshot.
     """
-    connection = await asyncpg.connect(settings.postgres_url, timeout=CONNECT_TIMEOUT_SECONDS)
+    connection = await asyncpg.connect(settings.postgres_url.get_secret_value(), timeout=CONNECT_TIMEOUT_SECONDS)
     try:
         lost = await connection.fetch(
             "SELECT slot_name FROM pg_replication_slots "

@@ -22,7 +22,11 @@ INSERT = "INSERT INTO outbox (aggregatetype, aggregateid, type, payload) VALUES 
 async def check_open(settings: Settings) -> None:
     """Raises until NATS serves requests with the stack's token and JetStream is on."""
     client = await nats.connect(
-        settings.nats_url, token=settings.nats_token, allow_reconnect=False, connect_timeout=2, error_cb=_ignore
+        settings.nats_url,
+        token=settings.nats_token.get_secret_value(),
+        allow_reconnect=False,
+        connect_timeout=2,
+        error_cb=_ignore,
     )
     try:
         await client.jetstream().account_info()
@@ -36,7 +40,7 @@ async def _ignore(_error: Exception) -> None:
 
 async def measure(settings: Settings, within: float) -> dict[str, float]:
     """Milliseconds from the commit to the arrival, by service; TimeoutError names the services that did not arrive."""
-    client = await nats.connect(settings.nats_url, token=settings.nats_token, allow_reconnect=False)
+    client = await nats.connect(settings.nats_url, token=settings.nats_token.get_secret_value(), allow_reconnect=False)
     try:
         return await _measure(client, settings, within)
     finally:

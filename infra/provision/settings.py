@@ -1,42 +1,40 @@
 """Where the engines are, read once from the environment; the names are the same in both stacks."""
 
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from pydantic import SecretStr
+
+from runtime.settings import Settings as EnvironmentSettings
+from services.bridge.kafka_login import KafkaConfig, kafka_login
 
 SERVICES = ("customer", "order")
 """The services with an outbox: each has a database, a replication role, a publication, a slot and a connector."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Each field is the environment variable of that name in capitals; none has a default."""
+class Settings(EnvironmentSettings):
+    """One environment variable for each field, in capitals; none has a default."""
 
-    postgres_url: str
-    customer_database_url: str
-    order_database_url: str
-    customer_cdc_password: str
-    order_cdc_password: str
-    mongodb_admin_url: str
-    mongodb_url: str
+    postgres_url: SecretStr
+    customer_database_url: SecretStr
+    order_database_url: SecretStr
+    customer_cdc_password: SecretStr
+    order_cdc_password: SecretStr
+    mongodb_admin_url: SecretStr
+    mongodb_url: SecretStr
     kafka_bootstrap_servers: str
     kafka_username: str
-    kafka_password: str
+    kafka_password: SecretStr
     connect_url: str
     connect_username: str
-    connect_password: str
+    connect_password: SecretStr
     nats_url: str
-    nats_token: str
-
-    @classmethod
-    def read(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        missing = [field.name.upper() for field in fields(cls) if not environment.get(field.name.upper())]
-        if missing:
-            raise SystemExit(f"not set in the environment: {', '.join(missing)}")
-        return cls(**{field.name: environment[field.name.upper()] for field in fields(cls)})
+    nats_token: SecretStr
 
     def database_url(self, service: str) -> str:
-        return {"customer": self.customer_database_url, "order": self.order_database_url}[service]
+        urls = {"customer": self.customer_database_url, "order": self.order_database_url}
+        return urls[service].get_secret_value()
 
     def cdc_password(self, service: str) -> str:
-        return {"customer": self.customer_cdc_password, "order": self.order_cdc_password}[service]
+        passwords = {"customer": self.customer_cdc_password, "order": self.order_cdc_password}
+        return passwords[service].get_secret_value()
+
+    def kafka_login(self) -> KafkaConfig:
+        return kafka_login(self.kafka_bootstrap_servers, self.kafka_username, self.kafka_password.get_secret_value())

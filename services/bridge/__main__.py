@@ -1,9 +1,9 @@
 """python -m services.bridge"""
 
+from runtime.serve import serve
 from services.bridge.app import create_app
 from services.bridge.settings import Settings
-from web.server import read_settings, serve
 
 if __name__ == "__main__":
-    settings = read_settings(Settings)
+    settings = Settings.read()
     serve(create_app(settings), settings)

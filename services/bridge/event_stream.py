@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 
-from messaging.envelope import KAFKA_OFFSET, KAFKA_TOPIC_ID
+from contracts.headers import KAFKA_OFFSET, KAFKA_TOPIC_ID
 from services.bridge.jetstream import EventsWriter, Fenced, RepeatInBatch
 from services.bridge.kafka import Partition, Topic
 from services.bridge.translate import Message, partition_subjects

@@ -12,7 +12,7 @@ from uuid import uuid4
 from nats.aio.client import Client
 from nats.js.errors import APIError, NotFoundError
 
-from messaging.envelope import MESSAGE_ID
+from contracts.headers import MESSAGE_ID
 from messaging.errors import ConnectionGone
 from messaging.streams import DEAD_LETTERS, EVENTS, consumers_beyond, delete_consumer, ensure_stream
 from services.bridge.translate import Message

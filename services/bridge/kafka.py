@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar, cast
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from services.bridge.kafka_login import KafkaConfig
 from services.bridge.translate import Record
 
 log = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ T = TypeVar("T")
 POLL_SECONDS = 1.0
 ADMIN_SECONDS = 10.0
 
-CONSUMER_CONFIG: dict[str, str | int | float | bool] = {
+CONSUMER_CONFIG: KafkaConfig = {
     # Required by the library, and never joined: partitions are assigned by hand.
     "group.id": "bridge",
     "enable.auto.commit": False,
@@ -61,19 +62,11 @@ class KafkaRecords:
     """Reads Kafka; the client library blocks, so it has a thread of its own.
 
     Args:
-        bootstrap_servers, username, password: SASL PLAIN.
+        login: where Kafka is and who logs in.
     """
 
-    def __init__(self, bootstrap_servers: str, username: str, password: str) -> None:
-        connection: dict[str, str | int | float | bool] = {
-            "bootstrap.servers": bootstrap_servers,
-            "security.protocol": "SASL_PLAINTEXT",
-            "sasl.mechanism": "PLAIN",
-            "sasl.username": username,
-            "sasl.password": password,
-            "client.id": "bridge",
-            "reconnect.backoff.max.ms": 1_000,
-        }
+    def __init__(self, login: KafkaConfig) -> None:
+        connection = {**login, "client.id": "bridge", "reconnect.backoff.max.ms": 1_000}
         self._thread = ThreadPoolExecutor(1, "kafka")
         self._admin = AdminClient(connection)
         self._consumer_config = {**connection, **CONSUMER_CONFIG}

@@ -1,8 +1,8 @@
-"""What the bridge is told by its environment."""
+"""The bridge's settings."""
 
 from pydantic import SecretStr
 
-from web.server import ServerSettings
+from runtime.settings import ServerSettings
 
 
 class Settings(ServerSettings):

@@ -11,16 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from messaging.envelope import (
-    ID,
-    KAFKA_OFFSET,
-    KAFKA_PARTITION,
-    KAFKA_TOPIC,
-    KAFKA_TOPIC_ID,
-    MESSAGE_ID,
-    PROBLEM,
-    TYPE,
-)
+from contracts.headers import ID, KAFKA_OFFSET, KAFKA_PARTITION, KAFKA_TOPIC, KAFKA_TOPIC_ID, MESSAGE_ID, PROBLEM, TYPE
 
 UNREADABLE = "Unreadable"
 """The type token of a record that names no event type of its own."""

@@ -1,9 +1,10 @@
-"""The events that the customer service writes, and those that it reads of orders.
+"""The events that the customer service writes, and the events about orders that it reads.
 
-Every event about a customer carries the customer's whole state, so that a reader needs no other.
+Each event about a customer carries the customer's whole state: a reader needs no earlier event.
 """
 
 from contracts.money import Money
+from contracts.registry import EventRegistry
 from contracts.wire import Event, Id, Version
 
 AGGREGATE = "customer"
@@ -32,7 +33,7 @@ class CreditReserved(Event):
 
 
 class CreditLimitExceeded(Event):
-    """The order's total is more than the credit that the customer has left."""
+    """The order's total is more than the customer's available credit."""
 
     customer_id: Id
     name: str
@@ -44,7 +45,7 @@ class CreditLimitExceeded(Event):
 
 
 class CustomerValidationFailed(Event):
-    """The order names a customer that does not exist; the version is 0, for there is no aggregate."""
+    """The order names a customer that does not exist. The version is 0: there is no aggregate."""
 
     customer_id: Id
     version: Version = 0
@@ -53,10 +54,19 @@ class CustomerValidationFailed(Event):
 
 
 CustomerEvent = CustomerCreated | CreditReserved | CreditLimitExceeded | CustomerValidationFailed
+CUSTOMER_EVENTS = EventRegistry[CustomerEvent](
+    {
+        "CustomerCreated": CustomerCreated,
+        "CreditReserved": CreditReserved,
+        "CreditLimitExceeded": CreditLimitExceeded,
+        "CustomerValidationFailed": CustomerValidationFailed,
+    }
+)
+"""What the service writes."""
 
 
 class OrderCreated(Event):
-    """Read: somebody placed an order and asks for credit."""
+    """Read: an order was placed and asks for credit."""
 
     order_id: Id
     customer_id: Id
@@ -64,7 +74,7 @@ class OrderCreated(Event):
 
 
 class OrderCancelled(Event):
-    """Read: the order is no more, and gives back whatever was reserved for it."""
+    """Read: the order was cancelled; its credit is released."""
 
     order_id: Id
     customer_id: Id
@@ -72,7 +82,7 @@ class OrderCancelled(Event):
 
 
 class OrderRejected(Event):
-    """Read: the order did not come about; one that timed out may hold credit, or be about to get it."""
+    """Read: the order was rejected. If it timed out, credit may be reserved for it, or be reserved later."""
 
     order_id: Id
     customer_id: Id
@@ -80,8 +90,11 @@ class OrderRejected(Event):
 
 
 OrderEvent = OrderCreated | OrderCancelled | OrderRejected
-ORDER_EVENTS: dict[str, type[OrderEvent]] = {
-    "OrderCreated": OrderCreated,
-    "OrderCancelled": OrderCancelled,
-    "OrderRejected": OrderRejected,
-}
+ORDER_EVENTS = EventRegistry[OrderEvent](
+    {
+        "OrderCreated": OrderCreated,
+        "OrderCancelled": OrderCancelled,
+        "OrderRejected": OrderRejected,
+    }
+)
+"""What the service reads."""

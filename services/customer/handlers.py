@@ -1,20 +1,19 @@
-"""What the customer service does: for a request, and for a batch of events about orders.
+"""What the customer service does for a request and for a batch of events about orders.
 
-Each runs in one transaction, together with the events that it causes.
+Each function runs one transaction, which also holds the events that it causes.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from contracts.wire import UnreadablePayload
-from messaging.envelope import Envelope
-from messaging.errors import Undecodable
-from messaging.outbox import OutboxRow
+from messaging.envelope import Envelope, read_event
 from services.customer import domain
 from services.customer.domain import Customer, Reservation, ReservationState
-from services.customer.events import AGGREGATE, ORDER_EVENTS, CustomerEvent, OrderEvent
-from services.customer.repository import Repository, Transaction
+from services.customer.events import AGGREGATE, CUSTOMER_EVENTS, ORDER_EVENTS, CustomerEvent, OrderEvent
+from services.customer.ports import CustomerRepository, Transaction
 from services.customer.requests import CreateCustomer
+from storage.idempotency import KeyExpired, fingerprint
+from storage.outbox import OutboxRow
 
 REPUBLISH_BATCH = 1_000
 FIRST_ID = -(2**63)
@@ -22,34 +21,40 @@ FIRST_ID = -(2**63)
 
 
 async def create_customer(
-    repository: Repository, command: CreateCustomer, idempotency_key: str | None, traceparent: str | None
+    repository: CustomerRepository, command: CreateCustomer, idempotency_key: str | None, traceparent: str | None
 ) -> int:
     """Creates a customer and returns its id; the same key and command return the first one's.
 
     Raises:
-        web.problems.Problem: the key was used with another command.
+        storage.idempotency.KeyReused: the key was used with another command.
+        storage.idempotency.KeyExpired: the key's retention ended at this moment; a retry succeeds.
     """
     async with repository.transaction() as transaction:
-        if idempotency_key:
-            first = await transaction.claim(idempotency_key, command)
-            if first is not None:
-                return int(first)
+        if idempotency_key and not await transaction.claim(idempotency_key, fingerprint(command)):
+            return await _first_answer(transaction, idempotency_key, fingerprint(command))
         customer = await transaction.insert_customer(command.name, command.credit_limit.cents)
         await transaction.append([_row(domain.created(customer), traceparent)])
         if idempotency_key:
-            await transaction.keep(idempotency_key, customer.id)
+            await transaction.store(idempotency_key, customer.id)
         return customer.id
 
 
-async def handle_order_events(repository: Repository, envelopes: Sequence[Envelope]) -> None:
+async def _first_answer(transaction: Transaction, key: str, mark: bytes) -> int:
+    stored = (await transaction.stored_answers([key])).get(key)
+    if stored is None:
+        raise KeyExpired
+    return int(stored.to(mark))
+
+
+async def handle_order_events(repository: CustomerRepository, envelopes: Sequence[Envelope]) -> None:
     """Decides on the credit of a batch of orders, in one transaction.
 
     Raises:
         Undecodable: a payload is not what its type promises.
-        asyncpg.UniqueViolationError: another instance decided on one of the orders at the same
-            moment; tried again, its decision is found.
+        asyncpg.UniqueViolationError: another instance decided on one of the orders at the same moment. A retry finds
+            its decision.
     """
-    batch = [(_read(envelope), envelope.traceparent) for envelope in envelopes]
+    batch = [(read_event(envelope, ORDER_EVENTS), envelope.traceparent) for envelope in envelopes]
     async with repository.transaction() as transaction:
         ledger = await _load(transaction, [event for event, _ in batch])
         for event, traceparent in batch:
@@ -57,10 +62,10 @@ async def handle_order_events(repository: Repository, envelopes: Sequence[Envelo
         await _store(transaction, ledger)
 
 
-async def republish(repository: Repository, batch: int = REPUBLISH_BATCH) -> int:
-    """Sends the present state of every customer again, a batch a transaction; returns how many.
+async def republish(repository: CustomerRepository, batch: int = REPUBLISH_BATCH) -> int:
+    """Sends the present state of every customer again, one transaction for each batch; returns how many.
 
-    As CustomerCreated, with the version that the state has: who knows it already takes no notice.
+    Each is sent as CustomerCreated, with the version of the state. A reader that has this version ignores it.
     """
     total, last_id = 0, FIRST_ID
     while True:
@@ -75,7 +80,7 @@ async def republish(repository: Repository, batch: int = REPUBLISH_BATCH) -> int
 
 @dataclass(slots=True)
 class _Ledger:
-    """The locked states that a batch is about, and what it has changed of them so far."""
+    """The locked states that a batch is about, and its changes so far."""
 
     customers: dict[int, Customer]
     reservations: dict[int, Reservation]
@@ -105,7 +110,7 @@ class _Ledger:
 
 
 async def _load(transaction: Transaction, events: Sequence[OrderEvent]) -> _Ledger:
-    # The customers first: their lock is what makes the reservations that are read next the last word.
+    # Customers first: nobody can change a customer's reservations while its row is locked.
     customers = await transaction.lock_customers({event.customer_id for event in events})
     reservations = await transaction.find_reservations({event.order_id for event in events})
     return _Ledger(customers, reservations)
@@ -121,14 +126,5 @@ async def _store(transaction: Transaction, ledger: _Ledger) -> None:
     await transaction.append(ledger.rows)
 
 
-def _read(envelope: Envelope) -> OrderEvent:
-    try:
-        return ORDER_EVENTS[envelope.type].from_json(envelope.payload)
-    except KeyError as error:
-        raise Undecodable(f"{envelope.type} is not an event type that this service knows") from error
-    except UnreadablePayload as error:
-        raise Undecodable(str(error)) from error
-
-
 def _row(event: CustomerEvent, traceparent: str | None) -> OutboxRow:
-    return OutboxRow(AGGREGATE, str(event.customer_id), type(event).__name__, event.to_json(), traceparent)
+    return OutboxRow(AGGREGATE, str(event.customer_id), CUSTOMER_EVENTS.type_of(event), event.to_json(), traceparent)

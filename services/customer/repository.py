@@ -1,17 +1,15 @@
-"""The customer service's SQL."""
+"""The customer service's SQL. Implements services.customer.ports."""
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
-from pydantic import BaseModel
 
-from messaging import outbox
-from messaging.outbox import OutboxRow
 from services.customer.domain import Customer, Reservation, ReservationState
-from web import idempotency
+from storage import idempotency, outbox
+from storage.idempotency import StoredAnswer
+from storage.outbox import OutboxRow
 
 INSERT_CUSTOMER = "INSERT INTO customers (name, credit_limit_cents) VALUES ($1, $2) RETURNING id"
 
@@ -21,11 +19,11 @@ CUSTOMER = f"SELECT {COLUMNS} FROM customers WHERE id = $1"  # noqa: S608 - cons
 
 CUSTOMERS_PAGE = f"SELECT {COLUMNS} FROM customers WHERE id > $1 ORDER BY id LIMIT $2"  # noqa: S608
 
-# One lock for each customer and batch, taken in the order of the ids: a hot customer costs one lock,
-# and two batches cannot wait for each other in a circle.
+# Each batch locks each of its customers once, in the order of their ids: two batches cannot deadlock, and a customer
+# with many orders costs one lock.
 LOCK_CUSTOMERS = f"SELECT {COLUMNS} FROM customers WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE"  # noqa: S608
 
-# Shared: nobody may change the state between reading and sending it, but others may read it too.
+# FOR SHARE: the state must not change before its event is committed.
 LOCK_NEXT_CUSTOMERS = f"SELECT {COLUMNS} FROM customers WHERE id > $1 ORDER BY id LIMIT $2 FOR SHARE"  # noqa: S608
 
 STORE_CUSTOMERS = """
@@ -38,8 +36,8 @@ RESERVATIONS = """
 SELECT order_id, customer_id, amount_cents, state FROM credit_reservations WHERE order_id = ANY($1::bigint[])
 """
 
-# Without ON CONFLICT: a decision is made once, and an instance that decides the same order at
-# the same moment has to fail, look again and find the other's.
+# No ON CONFLICT: each order is decided once. If two instances decide at the same moment, the second one must fail; its
+# retry finds the first decision.
 INSERT_RESERVATIONS = """
 INSERT INTO credit_reservations (order_id, customer_id, amount_cents, state)
 SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[])
@@ -51,32 +49,27 @@ UPDATE credit_reservations SET state = 'RELEASED' WHERE order_id = ANY($1::bigin
 
 
 class Transaction:
-    """What can be done inside of one transaction, events and idempotency keys included."""
+    """One transaction on the customer database."""
 
     def __init__(self, connection: PoolConnectionProxy) -> None:
         self._connection = connection
 
     async def insert_customer(self, name: str, credit_limit: int) -> Customer:
-        """Stores a new customer; the limit is in cents."""
         customer_id = await self._connection.fetchval(INSERT_CUSTOMER, name, credit_limit)
         return Customer(customer_id, name, credit_limit)
 
     async def lock_customers(self, ids: Collection[int]) -> dict[int, Customer]:
-        """The customers that exist, by id, locked until the transaction ends."""
         rows = await self._connection.fetch(LOCK_CUSTOMERS, list(ids))
         return {row["id"]: _customer(row) for row in rows}
 
     async def lock_next_customers(self, after: int, limit: int) -> list[Customer]:
-        """Customers with ids above `after`, in the order of their ids; nobody changes them until the end."""
         return [_customer(row) for row in await self._connection.fetch(LOCK_NEXT_CUSTOMERS, after, limit)]
 
     async def find_reservations(self, order_ids: Collection[int]) -> dict[int, Reservation]:
-        """What was decided for these orders, by order id. Call it after the customers are locked."""
         rows = await self._connection.fetch(RESERVATIONS, list(order_ids))
         return {row["order_id"]: _reservation(row) for row in rows}
 
     async def store_customers(self, customers: Collection[Customer]) -> None:
-        """Stores the new credit of locked customers."""
         await self._connection.execute(
             STORE_CUSTOMERS,
             [c.id for c in customers],
@@ -85,11 +78,6 @@ class Transaction:
         )
 
     async def insert_reservations(self, reservations: Collection[Reservation]) -> None:
-        """Stores first decisions.
-
-        Raises:
-            asyncpg.UniqueViolationError: another transaction decided on one of the orders meanwhile.
-        """
         await self._connection.execute(
             INSERT_RESERVATIONS,
             [r.order_id for r in reservations],
@@ -99,20 +87,19 @@ class Transaction:
         )
 
     async def release_reservations(self, order_ids: Collection[int]) -> None:
-        """Turns RESERVED into RELEASED."""
         await self._connection.execute(RELEASE_RESERVATIONS, list(order_ids))
 
     async def append(self, rows: Sequence[OutboxRow]) -> None:
-        """Adds events to the outbox."""
         await outbox.append(self._connection, rows)
 
-    async def claim(self, key: str, body: BaseModel) -> Any | None:
-        """Claims an idempotency key, or returns the first answer to it."""
-        return await idempotency.claim(self._connection, key, body)
+    async def claim(self, key: str, fingerprint: bytes) -> bool:
+        return await idempotency.claim(self._connection, key, fingerprint)
 
-    async def keep(self, key: str, answer: Any) -> None:
-        """Keeps the answer to a claimed key."""
-        await idempotency.keep(self._connection, key, answer)
+    async def store(self, key: str, answer: int) -> None:
+        await idempotency.store(self._connection, key, answer)
+
+    async def stored_answers(self, keys: Collection[str]) -> dict[str, StoredAnswer]:
+        return await idempotency.stored_answers(self._connection, keys)
 
 
 class Repository:
@@ -123,17 +110,14 @@ class Repository:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """Commits on the way out, unless an exception passes."""
         async with self._pool.acquire() as connection, connection.transaction():
             yield Transaction(connection)
 
     async def find_customer(self, customer_id: int) -> Customer | None:
-        """The customer as last committed; None if there is no such customer."""
         row = await self._pool.fetchrow(CUSTOMER, customer_id)
         return _customer(row) if row else None
 
     async def list_customers(self, after: int, limit: int) -> list[Customer]:
-        """Customers with ids above `after`, in the order of their ids."""
         return [_customer(row) for row in await self._pool.fetch(CUSTOMERS_PAGE, after, limit)]
 
 

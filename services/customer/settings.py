@@ -1,25 +1,12 @@
-"""What the customer service is told by its environment."""
+"""The customer service's settings."""
 
-from datetime import timedelta
+from pydantic import SecretStr
 
-from pydantic import Field, SecretStr
-
-from web.server import ServerSettings
+from storage.retention import DatabaseSettings
 
 
-class Settings(ServerSettings):
+class Settings(DatabaseSettings):
     """One environment variable for each field, in capitals."""
 
-    database_url: SecretStr
     nats_url: str
     nats_token: SecretStr
-    outbox_retention_seconds: int = Field(default=7 * 24 * 3600, ge=60)
-    idempotency_retention_seconds: int = Field(default=24 * 3600, ge=60)
-
-    @property
-    def outbox_retention(self) -> timedelta:
-        return timedelta(seconds=self.outbox_retention_seconds)
-
-    @property
-    def idempotency_retention(self) -> timedelta:
-        return timedelta(seconds=self.idempotency_retention_seconds)

@@ -1,8 +1,6 @@
-"""What the customer service hears of orders."""
+"""What the customer service subscribes to."""
 
-from messaging.streams import DurableConsumer
+from messaging.streams import DurableConsumer, subjects_of
+from services.customer.events import ORDER_EVENTS
 
-ORDERS = DurableConsumer(
-    name="customer",
-    subjects=("events.order.*.OrderCreated", "events.order.*.OrderCancelled", "events.order.*.OrderRejected"),
-)
+ORDERS_CONSUMER = DurableConsumer(name="customer", subjects=subjects_of("order", ORDER_EVENTS))

@@ -1,6 +1,7 @@
-"""What the history service reads of the others' events: the state of a customer or an order, with its version."""
+"""The events that the view shows: the state of a customer or an order, with its version."""
 
 from contracts.money import Money
+from contracts.registry import EventRegistry
 from contracts.wire import Event, Id, Version
 
 
@@ -24,19 +25,17 @@ class OrderState(Event):
     version: Version
 
 
-class Nothing(Event):
-    """An event that changes nothing that the view shows."""
+ViewEvent = CustomerState | OrderState
 
-
-ViewEvent = CustomerState | OrderState | Nothing
-VIEW_EVENTS: dict[str, type[ViewEvent]] = {
-    "CustomerCreated": CustomerState,
-    # A decision changes a customer's available credit, which the view does not show.
-    "CreditReserved": Nothing,
-    "CreditLimitExceeded": Nothing,
-    "CustomerValidationFailed": Nothing,
-    "OrderCreated": OrderState,
-    "OrderApproved": OrderState,
-    "OrderRejected": OrderState,
-    "OrderCancelled": OrderState,
-}
+# CreditReserved and CreditLimitExceeded are not here: they change the available credit, which the view does not show.
+CUSTOMER_EVENTS = EventRegistry[ViewEvent]({"CustomerCreated": CustomerState})
+ORDER_EVENTS = EventRegistry[ViewEvent](
+    {
+        "OrderCreated": OrderState,
+        "OrderApproved": OrderState,
+        "OrderRejected": OrderState,
+        "OrderCancelled": OrderState,
+    }
+)
+VIEW_EVENTS = EventRegistry[ViewEvent]({**CUSTOMER_EVENTS.types, **ORDER_EVENTS.types})
+"""All that the view shows."""

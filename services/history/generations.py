@@ -1,21 +1,19 @@
-"""Which generations of the view there are, and when one that is being built may take the live one's place.
+"""Which generations of the view count, and when one that is being built may replace the live one.
 
-Pure. The second is two questions, for the answer to is_level costs the live generation a moment's standstill.
+Pure. The second decision has two steps, because is_level needs the live generation to be paused for a moment.
 """
 
 from dataclasses import dataclass
 
-from messaging.progress import Progress
-
 
 @dataclass(frozen=True, slots=True)
 class Generations:
-    """Which generations of the view count; whatever else is stored is left over.
+    """Which generations of the view count; all others are to be dropped.
 
     Attributes:
-        live: the one that is read; None until a first one is complete.
-        building: the one that will be live when it has caught up.
-        live_for: seconds since `live` became it, by MongoDB's clock.
+        live: the generation that is read; None until the first one is complete.
+        building: the generation that becomes live when it has caught up.
+        live_for: seconds since the last swap, by MongoDB's clock.
     """
 
     live: str | None = None
@@ -27,22 +25,24 @@ class Generations:
         return [name for name in (self.live, self.building) if name]
 
 
-def has_caught_up(building: Progress, end_before: int | None) -> bool:
-    """Whether it has all that was in the stream at the look before.
+def has_caught_up(left: int, acknowledged: int, end_before: int | None) -> bool:
+    """Whether the new generation has everything that was in the stream at the look before.
 
-    It need not have all that is in it by now, or a steady flow of events would put the swap off for ever.
+    It need not have what came after that: a steady flow of events would delay the swap without end.
 
     Args:
-        building: its consumer.
+        left: how many messages its consumer has not acknowledged yet.
+        acknowledged: the sequence up to which its consumer has acknowledged all messages.
         end_before: the stream's last sequence at the look before; None if there was none.
     """
-    return building.left == 0 or (end_before is not None and building.acknowledged >= end_before)
+    return left == 0 or (end_before is not None and acknowledged >= end_before)
 
 
-def is_level(building: Progress, live: Progress) -> bool:
-    """Whether it has all that the live generation's readers can have seen.
+def is_level(left: int, acknowledged: int, delivered_live: int) -> bool:
+    """Whether the new generation has everything that readers of the live one can have seen.
 
     Args:
-        live: its consumer, that hands out nothing at present.
+        left, acknowledged: as above.
+        delivered_live: the last sequence that the live generation's consumer was handed; that consumer is paused.
     """
-    return building.left == 0 or building.acknowledged >= live.delivered
+    return left == 0 or acknowledged >= delivered_live

@@ -1,8 +1,8 @@
-"""What a batch of events changes in the view.
+"""Folds a batch of events to its changes of the view.
 
-Pure. Only the newest state of each customer and order counts, so a batch folds to one change for
-each of them, whatever the order and however often its events come. The view itself takes a state
-only with a higher version, which makes batches insensitive to order and repetition too.
+Pure. Only the newest state of each customer and order counts. So a batch folds to one change for each of them, in any
+order and with any repeats. The view itself accepts only a higher version, so the order of batches does not matter
+either.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ class Changes:
 
 
 def project(events: Iterable[ViewEvent]) -> Changes:
-    """Folds events, in any order and with repeats, to the newest states that they tell of."""
+    """The newest state of each customer and order in these events."""
     changes = Changes()
     for event in events:
         match event:

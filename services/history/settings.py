@@ -1,8 +1,9 @@
-"""What the history service is told by its environment."""
+"""The history service's settings."""
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
-from web.server import ServerSettings
+from runtime.settings import ServerSettings
+from services.history.watch import GRACE_SECONDS
 
 
 class Settings(ServerSettings):
@@ -11,3 +12,5 @@ class Settings(ServerSettings):
     mongodb_url: SecretStr
     nats_url: str
     nats_token: SecretStr
+    view_grace_seconds: float = Field(default=GRACE_SECONDS, ge=0)
+    """How long a generation of the view is kept after it was swapped out."""

@@ -12,7 +12,7 @@ MongoDB's 16 MB (docs/adr/0006). What generations are for is in docs/adr/0010.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import wraps
 from secrets import token_hex
 from typing import Any, ParamSpec, TypeVar
@@ -61,6 +61,9 @@ class ViewUnavailable(Exception):
 class ViewBeingBuilt(Exception):
     """No generation is complete yet, so there is nothing to read."""
 
+    def __init__(self) -> None:
+        super().__init__("the view is being built; try again")
+
 
 TRANSIENT_ERRORS: tuple[type[Exception], ...] = (ConnectionFailure, WTimeoutError, ViewUnavailable)
 
@@ -69,7 +72,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def _names_outages(method: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+def _names_outages(method: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
     """Lets a method raise ViewUnavailable where MongoDB's refusal passes by itself."""
 
     @wraps(method)
@@ -176,9 +179,9 @@ class Views:
         self._client.close()
 
     @_names_outages
-    async def ping(self) -> None:
-        """A readiness check: raises what keeps MongoDB from answering."""
+    async def ping(self) -> str | None:
         await self._database.command("ping")
+        return None
 
     def generation(self, name: str) -> Generation:
         return Generation(self._database, name)

@@ -1,22 +1,24 @@
-"""Looks after the generations of the view: begins, fills, swaps and clears them away.
+"""Manages the generations of the view: begins, fills, swaps and drops them.
 
-Any number of instances watch at once, and each may be killed between any two steps: what is done stands in MongoDB,
-each step is one conditional change there, and whoever looks next goes on from it.
+Any number of instances do this at the same time, and each may be killed between any two steps. The progress is stored
+in MongoDB. Each step is one conditional update there, and the next look of any instance continues from it.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from nats.aio.client import Client
 
+from messaging.connection import Stream
 from messaging.progress import last_sequence, pause, progress
 from messaging.streams import UNREACHABLE_ERRORS, consumer_infos, delete_consumer
-from messaging.subscriber import Subscriber
+from runtime.workers import Worker
 from services.history.generations import Generations, has_caught_up, is_level
-from services.history.subscriptions import EVERYTHING, place_of
-from services.history.views import TRANSIENT_ERRORS, Views
+from services.history.ports import Views
+from services.history.subscriptions import VIEW, consumer_of
+from services.history.views import TRANSIENT_ERRORS
 
 log = logging.getLogger(__name__)
 
@@ -31,36 +33,31 @@ AWAY: tuple[type[Exception], ...] = (*TRANSIENT_ERRORS, *UNREACHABLE_ERRORS)
 
 @dataclass(slots=True)
 class Filling:
-    """A generation being filled by this process.
+    """A generation that this process fills.
 
     Attributes:
-        end_before: the stream's last sequence at the look before, while it is being built.
+        end_before: the stream's last sequence at the look before, while the generation is being built.
     """
 
-    subscriber: Subscriber
+    subscriber: Worker
     task: asyncio.Task[None]
     end_before: int | None = None
 
 
 class Watch:
-    """Watches over the generations until it is stopped.
+    """Watches over the generations until it is stopped. Implements runtime.workers.Worker.
 
     Args:
-        connect: to NATS, waiting until it is there.
-        fill: what fills a generation from its place in the stream.
-        grace: seconds from a swap until the generation before it is dropped. Readers do not need it, they look behind
-            each read whether it counts; it lets other instances stop filling, and an audit read to the end.
+        fill: makes the worker that fills a generation from its durable consumer.
+        grace: seconds from a swap until the generation before it is dropped. In this time other instances stop filling
+            it, and an audit that reads it ends. Readers do not need it: they check after each read which one is live.
     """
 
     def __init__(
-        self,
-        views: Views,
-        connect: Callable[[], Awaitable[Client]],
-        fill: Callable[[str], Subscriber],
-        grace: float = GRACE_SECONDS,
+        self, views: Views, stream: Stream, fill: Callable[[str], Worker], grace: float = GRACE_SECONDS
     ) -> None:
         self._views = views
-        self._connect = connect
+        self._stream = stream
         self._fill = fill
         self._grace = grace
         self._fillings: dict[str, Filling] = {}
@@ -68,33 +65,32 @@ class Watch:
         self._running: asyncio.Task[None] | None = None
         self._stopping = False
 
+    @property
+    def fault(self) -> str | None:
+        """Why the live generation is not being filled, or why there is none."""
+        live = self._generations.live
+        if live is None:
+            return "the view is being built"
+        filling = self._fillings.get(live)
+        return filling.subscriber.fault if filling else "waiting for NATS"
+
     async def run(self) -> None:
-        """Ends after `stop`, or with an error that no retry can cure."""
         self._running = asyncio.current_task()
-        client = await self._connect()
+        client = await self._stream.client()
         try:
             while not self._stopping:
                 await self._look(client)
-                await self._pause()
+                await self._wait_for_next_look()
         finally:
             await self._keep_filling([])
-            await client.drain()
 
     def stop(self) -> None:
-        """Lets the batches in hand end and gives back the rest; what only waits is cancelled."""
+        """Lets the batches in hand finish and naks the other messages. A wait for NATS is cancelled."""
         self._stopping = True
         for filling in self._fillings.values():
             filling.subscriber.stop()
         if not self._fillings and self._running:
             self._running.cancel()
-
-    async def fault(self) -> str | None:
-        """Why the view is not there or not being filled, or None while it is; a readiness check."""
-        live = (await self._views.look()).live
-        if live is None:
-            return "the view is being built"
-        filling = self._fillings.get(live)
-        return await filling.subscriber.fault() if filling else "waiting for NATS"
 
     async def _look(self, client: Client) -> None:
         try:
@@ -103,7 +99,7 @@ class Watch:
             if self._generations.building in self._fillings:
                 await self._swap_if_possible(client, self._generations.building, self._generations.live)
             elif self._generations.live_for > self._grace:
-                await self._clear_away(client)
+                await self._drop_unused(client)
         except AWAY as error:
             log.debug("no look at the view's generations right now: %s", error)
 
@@ -126,38 +122,40 @@ class Watch:
 
     async def _swap_if_possible(self, client: Client, building: str, live: str | None) -> None:
         filling = self._fillings[building]
-        # Forgotten until this look succeeds: an end of long ago would be reached too soon.
+        # Cleared first: if this look fails, a stale end would be reached too early.
         end_before, filling.end_before = filling.end_before, None
-        caught_up = has_caught_up(await progress(client, place_of(building)), end_before)
-        filling.end_before = await last_sequence(client, EVERYTHING.stream)
+        new = await progress(client, consumer_of(building))
+        caught_up = has_caught_up(new.left, new.acknowledged, end_before)
+        filling.end_before = await last_sequence(client, VIEW.stream)
         is_ready = caught_up and (live is None or await self._is_level(client, building, live))
         if is_ready and await self._views.swap(building):
             log.info("generation %s of the view has caught up and is live now", building)
 
     async def _is_level(self, client: Client, building: str, live: str) -> bool:
-        # The live generation stands still until it is swapped out, or for these seconds. If both went on filling, the
-        # other one could be some events behind at the swap, and a reader would see them vanish for a moment.
-        await pause(client, place_of(live), STANDSTILL_SECONDS)
-        shown = await progress(client, place_of(live))
-        return is_level(await progress(client, place_of(building)), shown)
+        # The live generation is paused until the swap, or for these seconds. If both went on, the new one could be some
+        # events behind at the swap, and readers would see those events disappear for a moment.
+        await pause(client, consumer_of(live), STANDSTILL_SECONDS)
+        shown = await progress(client, consumer_of(live))
+        new = await progress(client, consumer_of(building))
+        return is_level(new.left, new.acknowledged, shown.delivered)
 
-    async def _clear_away(self, client: Client) -> None:
-        """Drops whatever is neither live nor being built: swapped out, given up, or filled on after a wipe."""
+    async def _drop_unused(self, client: Client) -> None:
+        """Drops all generations that are neither live nor being built."""
         stored = await self._views.stored()
-        places = [info["name"].partition("_") for info in await consumer_infos(client, EVERYTHING.stream)]
-        # Looked at behind the lists: what is begun meanwhile is not in them.
+        consumers = [info["name"].partition("_") for info in await consumer_infos(client, VIEW.stream)]
+        # Read after the lists: a generation that is begun meanwhile is not in them.
         generations = await self._views.look()
         if generations.live_for <= self._grace:
             return  # another one was swapped in meanwhile
-        for service, _, name in places:
-            if service == EVERYTHING.name and name not in generations.wanted:
-                await delete_consumer(client, EVERYTHING.stream, place_of(name).durable_name)
+        for service, _, name in consumers:
+            if service == VIEW.name and name not in generations.wanted:
+                await delete_consumer(client, VIEW.stream, consumer_of(name).durable_name)
         for name in stored.difference(generations.wanted):
             await self._views.generation(name).drop()
             log.info("generation %s of the view is dropped", name)
 
-    async def _pause(self) -> None:
-        """Until the next look, or until a subscriber ends; an error of one is this one's, too."""
+    async def _wait_for_next_look(self) -> None:
+        """Waits for some time, or until a subscriber ends; the error of a failed subscriber is raised."""
         is_steady = self._generations.live and not self._generations.building
         seconds = LOOK_SECONDS if is_steady else BUILDING_LOOK_SECONDS
         tasks = [filling.task for filling in self._fillings.values()]

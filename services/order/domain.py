@@ -1,7 +1,7 @@
 """The life of an order: PENDING -> APPROVED | REJECTED | CANCELLED, APPROVED -> CANCELLED.
 
-Pure: an order and what happened to it go in, the new order and its event come out. No transition
-is made from a state that does not allow it, so a repeated or late decision changes nothing.
+Pure functions: they take an order and what happened to it, and return the new order and its event. A transition that
+the present state does not allow is not made, so a repeated or late decision changes nothing.
 """
 
 from dataclasses import dataclass, replace
@@ -56,7 +56,13 @@ class NotCancellable(Exception):
 
 
 Change = tuple[Order, OrderEvent]
-"""The order as it is from now on, and the event that tells of it."""
+"""The new state of an order, and the event that describes it."""
+
+
+def place(order_id: int, customer_id: int, total: int) -> Change:
+    """A new order, PENDING until the customer service has decided on its credit; `total` in cents."""
+    order = Order(order_id, customer_id, total)
+    return order, present(order)
 
 
 def present(order: Order) -> OrderEvent:
@@ -74,9 +80,9 @@ def present(order: Order) -> OrderEvent:
 
 
 def settle(order: Order, decision: CreditDecision) -> Change | None:
-    """What a credit decision does to an order; None if the order is not waiting for one (any more).
+    """Applies a credit decision to an order; None if the order is not PENDING any more.
 
-    An order that was cancelled meanwhile stays so: its cancellation releases the credit.
+    An order that was cancelled meanwhile stays CANCELLED: its cancellation releases the credit.
     """
     if not order.is_pending:
         return None
@@ -90,7 +96,7 @@ def settle(order: Order, decision: CreditDecision) -> Change | None:
 
 
 def cancel(order: Order) -> Change | None:
-    """Withdraws a pending or approved order; None if it is cancelled already.
+    """Cancels a pending or approved order; None if it is CANCELLED already.
 
     Raises:
         NotCancellable: the order was rejected.
@@ -103,9 +109,9 @@ def cancel(order: Order) -> Change | None:
 
 
 def time_out(order: Order) -> Change | None:
-    """Gives up an order that waited too long; None if it does not wait any more.
+    """Rejects an order that was PENDING for too long; None if it is not PENDING any more.
 
-    Credit that is reserved for it, or will be, is released when the customer service hears of this.
+    The customer service releases its credit when it receives the event, also credit that it reserves later.
     """
     return _reject(order, RejectionReason.TIMED_OUT) if order.is_pending else None
 

@@ -1,11 +1,12 @@
-"""The events that the order service writes, and those that it reads of credit decisions.
+"""The events that the order service writes, and the credit decisions that it reads.
 
-Every event about an order carries the order's whole state, so that a reader needs no other.
+Each event about an order carries the order's whole state: a reader needs no earlier event.
 """
 
 from typing import Literal
 
 from contracts.money import Money
+from contracts.registry import EventRegistry
 from contracts.wire import Event, Id, Version
 
 AGGREGATE = "order"
@@ -25,25 +26,34 @@ class OrderCreated(_OrderState):
 
 
 class OrderApproved(_OrderState):
-    """The credit is reserved; the order stands."""
+    """The credit is reserved."""
 
     state: Literal["APPROVED"] = "APPROVED"
 
 
 class OrderRejected(_OrderState):
-    """The order does not come about."""
+    """The order was refused, or waited too long for its decision."""
 
     state: Literal["REJECTED"] = "REJECTED"
     rejection_reason: Literal["INSUFFICIENT_CREDIT", "UNKNOWN_CUSTOMER", "TIMED_OUT"]
 
 
 class OrderCancelled(_OrderState):
-    """The order was withdrawn; whatever was reserved for it is to be released."""
+    """The order was cancelled; credit that is reserved for it must be released."""
 
     state: Literal["CANCELLED"] = "CANCELLED"
 
 
 OrderEvent = OrderCreated | OrderApproved | OrderRejected | OrderCancelled
+ORDER_EVENTS = EventRegistry[OrderEvent](
+    {
+        "OrderCreated": OrderCreated,
+        "OrderApproved": OrderApproved,
+        "OrderRejected": OrderRejected,
+        "OrderCancelled": OrderCancelled,
+    }
+)
+"""What the service writes."""
 
 
 class CreditReserved(Event):
@@ -53,7 +63,7 @@ class CreditReserved(Event):
 
 
 class CreditLimitExceeded(Event):
-    """Read: the customer has not got enough credit left."""
+    """Read: the customer has not enough available credit."""
 
     order_id: Id
 
@@ -65,8 +75,11 @@ class CustomerValidationFailed(Event):
 
 
 CreditDecision = CreditReserved | CreditLimitExceeded | CustomerValidationFailed
-CREDIT_DECISIONS: dict[str, type[CreditDecision]] = {
-    "CreditReserved": CreditReserved,
-    "CreditLimitExceeded": CreditLimitExceeded,
-    "CustomerValidationFailed": CustomerValidationFailed,
-}
+CREDIT_DECISIONS = EventRegistry[CreditDecision](
+    {
+        "CreditReserved": CreditReserved,
+        "CreditLimitExceeded": CreditLimitExceeded,
+        "CustomerValidationFailed": CustomerValidationFailed,
+    }
+)
+"""What the service reads."""

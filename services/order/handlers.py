@@ -1,22 +1,22 @@
-"""What the order service does: for a request, and for a batch of credit decisions.
+"""What the order service does for a request and for a batch of credit decisions.
 
-Each runs in one transaction, together with the events that it causes.
+Each function runs one transaction, which also holds the events that it causes.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from contracts.wire import UnreadablePayload
-from messaging.envelope import Envelope
-from messaging.errors import NotYetVisible, Undecodable
-from messaging.outbox import OutboxRow
+from messaging.envelope import Envelope, read_event
+from messaging.errors import NotYetVisible
 from services.order import domain
 from services.order.domain import Order
-from services.order.events import AGGREGATE, CREDIT_DECISIONS, CreditDecision, OrderEvent
-from services.order.repository import Repository, Transaction
+from services.order.events import AGGREGATE, CREDIT_DECISIONS, ORDER_EVENTS, CreditDecision, OrderEvent
+from services.order.ports import NewOrder, OrderRepository
 from services.order.requests import CreateOrder
 from services.order.waiting import Waiting
+from storage.idempotency import KeyExpired, KeyReused, StoredAnswer, fingerprint
+from storage.outbox import OutboxRow
 
 OVERDUE_BATCH = 500
 REPUBLISH_BATCH = 1_000
@@ -26,41 +26,80 @@ FIRST_ID = -(2**63)
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A request to place an order, and the trace that it belongs to."""
+    """A request to place an order.
+
+    Attributes:
+        traceparent: the trace that the request belongs to.
+        key: the request's idempotency key.
+    """
 
     command: CreateOrder
-    traceparent: str | None
+    traceparent: str | None = None
+    key: str | None = None
+
+    def new_order(self) -> NewOrder:
+        command = self.command
+        mark = fingerprint(command) if self.key else b""
+        return NewOrder(command.customer_id, command.order_total.cents, self.key, mark)
 
 
-async def create_order(
-    repository: Repository, command: CreateOrder, idempotency_key: str | None, traceparent: str | None
-) -> int:
-    """Places a pending order and returns its id; the same key and command return the first one's.
+async def create_orders(repository: OrderRepository, placements: Sequence[Placement]) -> list[int | Exception]:
+    """Places pending orders in one transaction, all or none.
 
-    Raises:
-        web.problems.Problem: the key was used with another command.
+    Requests with the same key and the same command get the same order, whether they are in one group or not.
+
+    Returns:
+        For each request, in the order given, the order's id; or KeyReused if its key was used with another command, or
+        KeyExpired. Such an error concerns its own request only.
     """
+    orders = [placement.new_order() for placement in placements]
+    firsts = _first_of_each_key(orders)
+    answers: dict[str, StoredAnswer] = {}
+    ids: dict[int, int] = {}
     async with repository.transaction() as transaction:
-        if idempotency_key:
-            first = await transaction.claim(idempotency_key, command)
-            if first is not None:
-                return int(first)
-        [order_id] = await _insert_orders(transaction, [Placement(command, traceparent)])
-        if idempotency_key:
-            await transaction.keep(idempotency_key, order_id)
-        return order_id
+        stored = await transaction.insert_orders([orders[position] for position in firsts])
+        ids = {position: order_id for position, order_id in zip(firsts, stored, strict=True) if order_id is not None}
+        await transaction.append([_placed(ids[position], placements[position]) for position in ids])
+        if used := [key for position in firsts if position not in ids and (key := orders[position].key)]:
+            answers = await transaction.stored_answers(used)
+    for position, order_id in ids.items():
+        if key := orders[position].key:
+            answers[key] = StoredAnswer(orders[position].fingerprint, order_id)
+    return [_answer(order, answers) if order.key else ids[position] for position, order in enumerate(orders)]
 
 
-async def create_orders(repository: Repository, placements: Sequence[Placement]) -> list[int]:
-    """Places pending orders, all or none, and returns their ids in the order given."""
-    async with repository.transaction() as transaction:
-        return await _insert_orders(transaction, placements)
+def _first_of_each_key(orders: Sequence[NewOrder]) -> list[int]:
+    """The positions of the orders without a key, and of the first one with each key."""
+    seen: set[str] = set()
+    positions = []
+    for position, order in enumerate(orders):
+        if order.key not in seen:
+            positions.append(position)
+        if order.key:
+            seen.add(order.key)
+    return positions
+
+
+def _answer(order: NewOrder, answers: dict[str, StoredAnswer]) -> int | Exception:
+    stored = answers.get(order.key or "")
+    if stored is None:
+        return KeyExpired()
+    try:
+        return int(stored.to(order.fingerprint))
+    except KeyReused as error:
+        return error
+
+
+def _placed(order_id: int, placement: Placement) -> OutboxRow:
+    command = placement.command
+    _, event = domain.place(order_id, command.customer_id, command.order_total.cents)
+    return _row(event, placement.traceparent)
 
 
 async def cancel_order(
-    repository: Repository, waiting: Waiting, order_id: int, traceparent: str | None
+    repository: OrderRepository, waiting: Waiting, order_id: int, traceparent: str | None
 ) -> Order | None:
-    """Cancels an order and returns it as it is then; None if there is no such order.
+    """Cancels an order and returns its new state; None if there is no such order.
 
     Raises:
         domain.NotCancellable: the order was rejected.
@@ -79,14 +118,14 @@ async def cancel_order(
     return cancelled
 
 
-async def handle_credit_decisions(repository: Repository, waiting: Waiting, envelopes: Sequence[Envelope]) -> None:
-    """Settles a batch of orders, in one transaction, and wakes whoever waits for them.
+async def handle_credit_decisions(repository: OrderRepository, waiting: Waiting, envelopes: Sequence[Envelope]) -> None:
+    """Applies a batch of credit decisions in one transaction, and wakes the requests that wait for these orders.
 
     Raises:
         Undecodable: a payload is not what its type promises.
-        NotYetVisible: one of the orders is not seen by this connection.
+        NotYetVisible: one of the orders is not visible to this connection yet.
     """
-    batch = [(_read(envelope), envelope.traceparent) for envelope in envelopes]
+    batch = [(read_event(envelope, CREDIT_DECISIONS), envelope.traceparent) for envelope in envelopes]
     changed: dict[int, Order] = {}
     rows: list[OutboxRow] = []
     async with repository.transaction() as transaction:
@@ -105,7 +144,7 @@ async def handle_credit_decisions(repository: Repository, waiting: Waiting, enve
 
 
 async def reject_overdue_orders(
-    repository: Repository, waiting: Waiting, deadline: timedelta, batch: int = OVERDUE_BATCH
+    repository: OrderRepository, waiting: Waiting, deadline: timedelta, batch: int = OVERDUE_BATCH
 ) -> int:
     """Rejects orders that are PENDING for longer than the deadline, `batch` at most, and returns how many."""
     async with repository.transaction() as transaction:
@@ -118,10 +157,10 @@ async def reject_overdue_orders(
     return len(changes)
 
 
-async def republish(repository: Repository, batch: int = REPUBLISH_BATCH) -> int:
-    """Sends the present state of every order again, a batch a transaction; returns how many.
+async def republish(repository: OrderRepository, batch: int = REPUBLISH_BATCH) -> int:
+    """Sends the present state of every order again, one transaction for each batch; returns how many.
 
-    As the event that led to the state, with its version: who knows it already takes no notice.
+    Each is sent as the event that led to the state, with its version. A reader that has this version ignores it.
     """
     total, last_id = 0, FIRST_ID
     while True:
@@ -134,28 +173,11 @@ async def republish(repository: Repository, batch: int = REPUBLISH_BATCH) -> int
         last_id = orders[-1].id
 
 
-async def _insert_orders(transaction: Transaction, placements: Sequence[Placement]) -> list[int]:
-    wanted = [(placement.command.customer_id, placement.command.order_total.cents) for placement in placements]
-    orders = await transaction.insert_orders(wanted)
-    traces = (placement.traceparent for placement in placements)
-    await transaction.append([_row(domain.present(order), trace) for order, trace in zip(orders, traces, strict=True)])
-    return [order.id for order in orders]
-
-
 def _require_visible(orders: dict[int, Order], batch: Sequence[tuple[CreditDecision, str | None]]) -> None:
     unseen = sorted({decision.order_id for decision, _ in batch} - orders.keys())
     if unseen:
         raise NotYetVisible(f"no order {', '.join(map(str, unseen[:10]))} is visible")
 
 
-def _read(envelope: Envelope) -> CreditDecision:
-    try:
-        return CREDIT_DECISIONS[envelope.type].from_json(envelope.payload)
-    except KeyError as error:
-        raise Undecodable(f"{envelope.type} is not an event type that this service knows") from error
-    except UnreadablePayload as error:
-        raise Undecodable(str(error)) from error
-
-
 def _row(event: OrderEvent, traceparent: str | None) -> OutboxRow:
-    return OutboxRow(AGGREGATE, str(event.order_id), type(event).__name__, event.to_json(), traceparent)
+    return OutboxRow(AGGREGATE, str(event.order_id), ORDER_EVENTS.type_of(event), event.to_json(), traceparent)

@@ -1,12 +1,6 @@
-"""What the order service hears of credit decisions."""
+"""What the order service subscribes to."""
 
-from messaging.streams import DurableConsumer
+from messaging.streams import DurableConsumer, subjects_of
+from services.order.events import CREDIT_DECISIONS
 
-CREDIT_DECISIONS = DurableConsumer(
-    name="order",
-    subjects=(
-        "events.customer.*.CreditReserved",
-        "events.customer.*.CreditLimitExceeded",
-        "events.customer.*.CustomerValidationFailed",
-    ),
-)
+DECISIONS_CONSUMER = DurableConsumer(name="order", subjects=subjects_of("customer", CREDIT_DECISIONS))

@@ -17,13 +17,13 @@ import pytest
 from pymongo import MongoClient
 
 from messaging.connection import connect
-from messaging.postgres import apply_schema, open_pool
 from services.bridge.kafka import KafkaRecords
 from services.customer.app import SCHEMA as CUSTOMER_SCHEMA
 from services.customer.repository import Repository as CustomerRepository
 from services.history.views import Views
 from services.order.app import SCHEMA as ORDER_SCHEMA
 from services.order.repository import Repository as OrderRepository
+from storage.postgres import apply_schema, open_pool
 from tests.engines import TOKEN, KafkaTopics, NatsServer, fresh_database
 from tests.simulation import kafka, mongo, nats_client, repositories
 from tests.simulation.jetstream import Server

@@ -9,10 +9,10 @@ import asyncpg
 import pytest
 
 from contracts.money import Money
-from messaging.outbox import OutboxRow
 from services.customer.domain import Customer, Reservation, ReservationState
 from services.customer.requests import CreateCustomer
 from services.order.domain import OrderState
+from storage.outbox import OutboxRow
 from web.problems import Problem
 
 LIMIT = 1_000

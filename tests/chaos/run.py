@@ -26,7 +26,7 @@ async def chaos(
     settings = Settings.read(stack.environment("keeper"))
     workload = Workload(stack.ports, rate, chance)
     await workload.create_customers()
-    watch = LimitWatch(settings.customer_database_url)
+    watch = LimitWatch(settings.customer_database_url.get_secret_value())
     watching = asyncio.create_task(watch.run())
     began = time.monotonic()
     nemesis = Nemesis(stack, random.Random(seed), began, lambda: _flows(settings))

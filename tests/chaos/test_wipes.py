@@ -59,7 +59,7 @@ def delete_data(stack: Stack, *components: str) -> None:
 
 async def jetstream(stack: Stack, *calls: str) -> list[dict[str, Any]]:
     settings = Settings.read(stack.environment("keeper"))
-    client = await nats.connect(settings.nats_url, token=settings.nats_token)
+    client = await nats.connect(settings.nats_url, token=settings.nats_token.get_secret_value())
     answers = [await request(client, call) for call in calls]
     await client.close()
     return answers
@@ -71,7 +71,7 @@ async def delete_streams(stack: Stack) -> None:
 
 async def delete_consumers(stack: Stack) -> None:
     settings = Settings.read(stack.environment("keeper"))
-    client = await nats.connect(settings.nats_url, token=settings.nats_token)
+    client = await nats.connect(settings.nats_url, token=settings.nats_token.get_secret_value())
     names = [info["name"] for info in await consumer_infos(client, EVENTS)]
     await client.close()
     await jetstream(stack, *(f"CONSUMER.DELETE.{EVENTS}.{name}" for name in names))
@@ -126,8 +126,8 @@ async def delete_view(stack: Stack) -> None:
 async def drop_view(stack: Stack) -> None:
     """While MongoDB and its clients run."""
     settings = Settings.read(stack.environment("keeper"))
-    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(settings.mongodb_admin_url)
-    await client.drop_database(urlsplit(settings.mongodb_url).path.removeprefix("/"))
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(settings.mongodb_admin_url.get_secret_value())
+    await client.drop_database(urlsplit(settings.mongodb_url.get_secret_value()).path.removeprefix("/"))
     await client.close()
 
 
@@ -136,7 +136,7 @@ async def drop_slots(stack: Stack) -> None:
     settings = Settings.read(stack.environment("keeper"))
     await asyncio.to_thread(stack.stop, "connect")
     for service in ("customer", "order"):
-        url = settings.postgres_url.rsplit("/", 1)[0] + f"/{service}_service"
+        url = settings.postgres_url.get_secret_value().rsplit("/", 1)[0] + f"/{service}_service"
         connection = await asyncpg.connect(url)
         await connection.execute(
             "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1",

@@ -180,6 +180,6 @@ def test_every_container_is_started_again_has_bounds_and_tells_its_health(compos
 def test_the_application_image_holds_all_code_that_its_programs_import() -> None:
     dockerfile = (INFRA / "Dockerfile").read_text()
     allowed = (INFRA / "Dockerfile.dockerignore").read_text().splitlines()
-    for package in ("contracts", "messaging", "web", "services", "operations", "infra/provision"):
+    for package in ("contracts", "runtime", "storage", "messaging", "web", "services", "operations", "infra/provision"):
         assert f"COPY {package} {package}\n" in dockerfile, package
         assert f"!{package}" in allowed, package

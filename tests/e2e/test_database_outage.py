@@ -11,10 +11,10 @@ import pytest
 
 from infra.native import Stack
 from messaging.consumer import RetryPolicy
+from tests.backdoor import Backdoor
 from tests.checker import assert_converges
 from tests.drivers import System, stopped
 from tests.eventually import eventually
-from tests.road import Road
 
 ORDERS = 20
 ENOUGH_ATTEMPTS = {"customer": RetryPolicy().attempts + 1, "history": 3}
@@ -53,7 +53,7 @@ def attempts(stack: Stack) -> Callable[[str], int]:
 def test_an_outage_of_both_databases_gives_no_event_up_and_all_are_applied_afterwards(
     stack: Stack, system: System, attempts: Callable[[str], int]
 ) -> None:
-    before = Road(stack).dead_letters()
+    before = Backdoor(stack).dead_letters()
     customer = system.customers.create(limit=ORDERS)
     with ExitStack() as outage:
         outage.enter_context(stopped(stack, "mongo"))
@@ -66,12 +66,12 @@ def test_an_outage_of_both_databases_gives_no_event_up_and_all_are_applied_after
     stack.wait_ready()
     assert {system.orders.settled(order)["orderState"] for order in orders} == {"APPROVED"}
     assert_converges(system, customer)
-    assert Road(stack).dead_letters() == before
+    assert Backdoor(stack).dead_letters() == before
 
 
 def _is_waiting_for_the_lock(stack: Stack) -> None:
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'credit_reservations'::regclass"
-    assert Road(stack).fetchval("customer", waiting) == 1
+    assert Backdoor(stack).fetchval("customer", waiting) == 1
 
 
 def _has_tried_often(attempts: Callable[[str], int], service: str, enough: int) -> None:

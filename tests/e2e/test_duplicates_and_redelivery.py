@@ -10,9 +10,9 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from contracts.headers import MESSAGE_ID
 from infra.native import Stack
 from messaging.connection import connect
-from messaging.envelope import MESSAGE_ID
 from messaging.progress import read_progress
 from messaging.streams import DEAD_LETTERS, EVENTS, consumer_infos, request
 from tests.checker import assert_converges

@@ -5,9 +5,9 @@ from click.testing import CliRunner, Result
 
 from infra.native import Stack
 from operations.__main__ import saga
+from tests.backdoor import Backdoor
 from tests.drivers import System
 from tests.eventually import eventually
-from tests.road import Road
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_explain_tells_the_story_of_an_order_from_its_outbox_row_to_the_view(sys
 
 def test_a_dead_letter_is_listed_and_can_be_sent_again(stack: Stack, operator) -> None:
     headers = {"id": "a-poisonous-event", "type": "OrderCreated"}
-    Road(stack).produce("events.order", b'{"orderId": "not a number"}', headers)
+    Backdoor(stack).produce("events.order", b'{"orderId": "not a number"}', headers)
 
     def letters() -> list[str]:
         listed = operator("dead-letters", "list")
@@ -68,7 +68,7 @@ def test_republished_states_change_nothing_that_is_known_already(system: System,
     eventually(lambda: _assert_approved_in(system, order_id))
     before = system.history.customer(customer_id), system.customers.read(customer_id)
     assert operator("republish").exit_code == 0
-    later = system.orders.place(customer_id, 1)  # behind them on the same road
+    later = system.orders.place(customer_id, 1)  # behind them on the same path
     system.orders.settled(later)
     eventually(lambda: _assert_approved_in(system, later))
     assert system.history.order(order_id)["state"] == "APPROVED"

@@ -1,4 +1,4 @@
-"""Messages that cannot be handled, on the real road: they end as dead letters, can be sent again, and block nobody."""
+"""Poison messages on the whole data path: they become dead letters, can be redelivered, and block no other message."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -15,24 +15,24 @@ from messaging.dead_letters import CONSUMER, ERROR, ORIGIN_IN_KAFKA, ORIGIN_SEQU
 from operations.__main__ import saga
 from operations.dead_letters import DeadLetter
 from services.bridge.translate import LARGEST_HEADERS, LARGEST_PAYLOAD
+from tests.backdoor import Backdoor
 from tests.checker import assert_converges
 from tests.drivers import System
 from tests.eventually import eventually
-from tests.road import Road
 
 ORDER = {"orderId": 10**15, "customerId": 10**15, "orderTotal": {"amount": 4}, "version": 1, "state": "PENDING"}
 
 
 @pytest.fixture(scope="module")
-def road(stack: Stack) -> Road:
-    return Road(stack)
+def backdoor(stack: Stack) -> Backdoor:
+    return Backdoor(stack)
 
 
 @pytest.fixture
-def letters(road: Road) -> Callable[[], list[DeadLetter]]:
+def letters(backdoor: Backdoor) -> Callable[[], list[DeadLetter]]:
     """The dead letters that came during the test."""
-    before = {letter.sequence for letter in road.dead_letters()}
-    return lambda: [letter for letter in road.dead_letters() if letter.sequence not in before]
+    before = {letter.sequence for letter in backdoor.dead_letters()}
+    return lambda: [letter for letter in backdoor.dead_letters() if letter.sequence not in before]
 
 
 @pytest.fixture
@@ -47,20 +47,20 @@ def bystander(system: System) -> Iterator[int]:
     assert_converges(system, customer)
 
 
-def _row(event_type: str, **payload: Any) -> Callable[[Road], None]:
-    return lambda road: road.append("order", event_type, json.dumps(payload))
+def _row(event_type: str, **payload: Any) -> Callable[[Backdoor], None]:
+    return lambda backdoor: backdoor.append("order", event_type, json.dumps(payload))
 
 
-def _record(value: bytes, **more_headers: str) -> Callable[[Road], str]:
+def _record(value: bytes, **more_headers: str) -> Callable[[Backdoor], str]:
     headers = {"id": str(uuid4()), "type": "OrderCreated", **more_headers}
-    return lambda road: road.produce("events.order", value, headers)
+    return lambda backdoor: backdoor.produce("events.order", value, headers)
 
 
 @dataclass(frozen=True)
 class Poison:
     """A message, how it enters, and who gives it up with which error."""
 
-    enter: Callable[[Road], str | None]
+    enter: Callable[[Backdoor], str | None]
     given_up_by: set[str]
     error: str
 
@@ -87,9 +87,9 @@ POISONS = {
 @pytest.mark.parametrize("poison", POISONS.values(), ids=POISONS.keys())
 @pytest.mark.usefixtures("bystander")
 def test_a_message_that_cannot_be_handled_ends_as_a_dead_letter_with_error_and_origin(
-    road: Road, letters: Callable[[], list[DeadLetter]], poison: Poison
+    backdoor: Backdoor, letters: Callable[[], list[DeadLetter]], poison: Poison
 ) -> None:
-    position = poison.enter(road)
+    position = poison.enter(backdoor)
 
     def given_up() -> list[DeadLetter]:
         found = letters()
@@ -98,7 +98,7 @@ def test_a_message_that_cannot_be_handled_ends_as_a_dead_letter_with_error_and_o
 
     for letter in eventually(given_up):
         assert poison.error in letter.headers[ERROR]
-        subject, payload = road.event(int(letter.headers[ORIGIN_SEQUENCE]))
+        subject, payload = backdoor.event(int(letter.headers[ORIGIN_SEQUENCE]))
         assert (letter.headers[ORIGIN_SUBJECT], letter.payload) == (subject, payload)
         assert letter.headers[ORIGIN_IN_KAFKA].startswith("events.order/")
         assert position in (None, letter.headers[ORIGIN_IN_KAFKA])
@@ -106,29 +106,31 @@ def test_a_message_that_cannot_be_handled_ends_as_a_dead_letter_with_error_and_o
 
 @pytest.mark.usefixtures("bystander")
 @pytest.mark.parametrize("transactional", [True, False])
-def test_what_somebody_else_writes_into_the_log_does_not_stop_the_outbox(road: Road, transactional: bool) -> None:
+def test_what_somebody_else_writes_into_the_log_does_not_stop_the_outbox(
+    backdoor: Backdoor, transactional: bool
+) -> None:
     """Once seen: the connector waited for ever for a topic for it."""
     for service in ("customer", "order"):
-        road.execute(service, "SELECT pg_logical_emit_message($1, 'of some tool', 'hello')", transactional)
+        backdoor.execute(service, "SELECT pg_logical_emit_message($1, 'of some tool', 'hello')", transactional)
 
 
 def test_fields_that_a_newer_writer_adds_are_ignored_up_to_the_largest_event(
-    road: Road, system: System, bystander: int, letters: Callable[[], list[DeadLetter]]
+    backdoor: Backdoor, system: System, bystander: int, letters: Callable[[], list[DeadLetter]]
 ) -> None:
-    order = _insert_order(road, bystander, total=4)
+    order = _insert_order(backdoor, bystander, total=4)
     newer = {**ORDER, "orderId": order, "customerId": bystander, "lines": [{"sku": "x" * 65_000}], "schema": 2}
-    road.append("order", "OrderCreated", json.dumps(newer), order)
+    backdoor.append("order", "OrderCreated", json.dumps(newer), order)
     assert system.orders.settled(order)["orderState"] == "APPROVED"
     assert_converges(system, bystander)
     assert letters() == []
 
 
 @pytest.mark.usefixtures("bystander")
-def test_an_event_that_kafka_would_refuse_does_not_get_into_an_outbox(road: Road) -> None:
+def test_an_event_that_kafka_would_refuse_does_not_get_into_an_outbox(backdoor: Backdoor) -> None:
     with pytest.raises(asyncpg.CheckViolationError, match="an_event_is_small"):
-        road.append("order", "OrderCreated", json.dumps("x" * 2**16))
+        backdoor.append("order", "OrderCreated", json.dumps("x" * 2**16))
     with pytest.raises(asyncpg.CheckViolationError, match="an_event_has_a_topic"):
-        road.execute(
+        backdoor.execute(
             "order", "INSERT INTO outbox (aggregatetype, aggregateid, type, payload) VALUES ('x', 1, 'x', '1')"
         )
 
@@ -145,15 +147,15 @@ MEND = "DROP TRIGGER IF EXISTS refuse ON credit_reservations; DROP FUNCTION IF E
 
 
 @pytest.fixture
-def broken_books(road: Road) -> Iterator[Callable[[], None]]:
+def broken_books(backdoor: Backdoor) -> Iterator[Callable[[], None]]:
     """What mends them; they are mended after the test in any case."""
-    road.execute("customer", BREAK)
-    yield lambda: road.execute("customer", MEND)
-    road.execute("customer", MEND)
+    backdoor.execute("customer", BREAK)
+    yield lambda: backdoor.execute("customer", MEND)
+    backdoor.execute("customer", MEND)
 
 
 def test_what_a_handler_fails_at_comes_back_until_the_cause_is_mended_and_then_is_applied(
-    road: Road,
+    backdoor: Backdoor,
     system: System,
     bystander: int,
     letters: Callable[[], list[DeadLetter]],
@@ -164,18 +166,18 @@ def test_what_a_handler_fails_at_comes_back_until_the_cause_is_mended_and_then_i
     assert system.orders.settled(later)["orderState"] == "APPROVED"
     [letter] = eventually(lambda: _exactly(1, letters()))
     assert system.orders.read(order)["orderState"] == "PENDING"
-    _send_again(road.stack, letter)
+    _send_again(backdoor.stack, letter)
     [again] = eventually(lambda: _exactly(1, letters()))
     assert (again.headers[CONSUMER], again.headers[ERROR]) == ("customer", "RaiseError: the books are broken")
     assert again.headers[ORIGIN_IN_KAFKA] == letter.headers[ORIGIN_IN_KAFKA]
     broken_books()
-    _send_again(road.stack, again)
+    _send_again(backdoor.stack, again)
     assert system.orders.settled(order)["orderState"] == "APPROVED"
     assert letters() == []
 
 
 def test_an_orders_later_events_do_not_wait_for_its_parked_one_which_comes_back_too_late_to_matter(
-    road: Road,
+    backdoor: Backdoor,
     system: System,
     bystander: int,
     letters: Callable[[], list[DeadLetter]],
@@ -184,10 +186,10 @@ def test_an_orders_later_events_do_not_wait_for_its_parked_one_which_comes_back_
     order = system.orders.place(bystander, BROKEN_AT / 100)
     [letter] = eventually(lambda: _exactly(1, letters()))
     system.orders.cancel(order)
-    eventually(lambda: _has_reservation(road, order, "CANCELLED"))
+    eventually(lambda: _has_reservation(backdoor, order, "CANCELLED"))
     broken_books()
-    _send_again(road.stack, letter)
-    everything = system.orders.place(bystander, 99)  # behind it on the same road
+    _send_again(backdoor.stack, letter)
+    everything = system.orders.place(bystander, 99)  # behind it on the same path
     assert system.orders.settled(everything)["orderState"] == "APPROVED"
     assert_converges(system, bystander)
     system.orders.cancel(everything)
@@ -195,27 +197,27 @@ def test_an_orders_later_events_do_not_wait_for_its_parked_one_which_comes_back_
 
 
 def test_an_event_about_an_order_that_is_not_seen_yet_is_tried_until_it_is(
-    road: Road, system: System, bystander: int, letters: Callable[[], list[DeadLetter]]
+    backdoor: Backdoor, system: System, bystander: int, letters: Callable[[], list[DeadLetter]]
 ) -> None:
-    order = _announce_unseen_order(road, bystander)
-    eventually(lambda: _is_tried_again(road))
-    _insert_order(road, bystander, total=4, order_id=order)
+    order = _announce_unseen_order(backdoor, bystander)
+    eventually(lambda: _is_tried_again(backdoor))
+    _insert_order(backdoor, bystander, total=4, order_id=order)
     assert system.orders.settled(order)["orderState"] == "APPROVED"
     assert letters() == []
 
 
 def test_an_event_about_an_order_that_stays_unknown_is_a_dead_letter_until_it_is_sent_again(
-    road: Road, system: System, bystander: int, letters: Callable[[], list[DeadLetter]]
+    backdoor: Backdoor, system: System, bystander: int, letters: Callable[[], list[DeadLetter]]
 ) -> None:
-    order = _announce_unseen_order(road, bystander)
-    eventually(lambda: _is_tried_again(road))
+    order = _announce_unseen_order(backdoor, bystander)
+    eventually(lambda: _is_tried_again(backdoor))
     meanwhile = system.orders.place(bystander, 1)
     assert system.orders.settled(meanwhile)["orderState"] == "APPROVED"
     [letter] = eventually(lambda: _exactly(1, letters()))
     assert letter.headers[CONSUMER] == "order"
     assert letter.headers[ERROR] == f"NotYetVisible: no order {order} is visible"
-    _insert_order(road, bystander, total=4, order_id=order)
-    _send_again(road.stack, letter)
+    _insert_order(backdoor, bystander, total=4, order_id=order)
+    _send_again(backdoor.stack, letter)
     assert system.orders.settled(order)["orderState"] == "APPROVED"
     assert letters() == []
 
@@ -224,16 +226,16 @@ NEXT_ID = "SELECT nextval(pg_get_serial_sequence('orders', 'id'))"
 INSERT_ORDER = "INSERT INTO orders (id, customer_id, total_cents, state, version) VALUES ($1, $2, $3, 'PENDING', 1)"
 
 
-def _announce_unseen_order(road: Road, customer: int) -> int:
+def _announce_unseen_order(backdoor: Backdoor, customer: int) -> int:
     """As if the order's event had overtaken its row: the customer service decides on it and tells of that."""
-    order = int(road.fetchval("order", NEXT_ID))
-    road.append("order", "OrderCreated", json.dumps({**ORDER, "orderId": order, "customerId": customer}), order)
+    order = int(backdoor.fetchval("order", NEXT_ID))
+    backdoor.append("order", "OrderCreated", json.dumps({**ORDER, "orderId": order, "customerId": customer}), order)
     return order
 
 
-def _insert_order(road: Road, customer: int, total: int, order_id: int | None = None) -> int:
-    order = order_id or int(road.fetchval("order", NEXT_ID))
-    road.execute("order", INSERT_ORDER, order, customer, total * 100)
+def _insert_order(backdoor: Backdoor, customer: int, total: int, order_id: int | None = None) -> int:
+    order = order_id or int(backdoor.fetchval("order", NEXT_ID))
+    backdoor.execute("order", INSERT_ORDER, order, customer, total * 100)
     return order
 
 
@@ -241,13 +243,13 @@ def _has_credit(system: System, customer: int) -> None:
     assert system.customers.available(customer) >= 1
 
 
-def _has_reservation(road: Road, order: int, state: str) -> None:
-    found = road.fetchval("customer", "SELECT state FROM credit_reservations WHERE order_id = $1", order)
+def _has_reservation(backdoor: Backdoor, order: int, state: str) -> None:
+    found = backdoor.fetchval("customer", "SELECT state FROM credit_reservations WHERE order_id = $1", order)
     assert found == state
 
 
-def _is_tried_again(road: Road) -> None:
-    assert road.redelivered("order") == 1
+def _is_tried_again(backdoor: Backdoor) -> None:
+    assert backdoor.redelivered("order") == 1
 
 
 def _exactly(count: int, letters: list[DeadLetter]) -> list[DeadLetter]:

@@ -250,7 +250,7 @@ def test_what_is_past_the_streams_retention_is_sent_again_before_the_view_is_reb
 async def _forget_all_events(stack: Stack) -> None:
     """As the stream's retention does."""
     settings = Settings.read(stack.environment("keeper"))
-    client = await connect(settings.nats_url, settings.nats_token, "test")
+    client = await connect(settings.nats_url, settings.nats_token.get_secret_value(), "test")
     try:
         await request(client, f"STREAM.PURGE.{EVENTS}")
     finally:

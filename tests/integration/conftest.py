@@ -12,8 +12,8 @@ from pymongo import MongoClient
 
 from infra.native import Stack
 from messaging.connection import connect
-from messaging.postgres import open_pool
 from services.history.views import Generation, Views
+from storage.postgres import open_pool
 from tests.engines import TOKEN, KafkaTopics, NatsServer, fresh_database
 
 

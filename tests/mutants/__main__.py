@@ -12,7 +12,8 @@ from pathlib import Path
 from tests.mutants.catalogue import MUTANTS, Mutant
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("contracts", "messaging", "web", "services", "operations", "infra", "bench", "tests", "pyproject.toml")
+PACKAGES = ("contracts", "runtime", "storage", "messaging", "web", "services", "operations", "infra", "bench")
+COPIED = (*PACKAGES, "tests", "pyproject.toml")
 
 NOT_THE_CATALOGUE = ("--ignore", "tests/unit/test_mutants.py")
 """It looks for the places of the planted bugs, and would catch every one by its text."""

@@ -13,7 +13,6 @@ from functools import partial
 from messaging.consumer import Consumer, Handler, RetryPolicy
 from messaging.dead_letters import DeadLetters
 from messaging.envelope import Envelope
-from messaging.postgres import TRANSIENT_ERRORS as POSTGRES_FAULTS
 from messaging.pull import NAK, Delivery, PullSubscription
 from messaging.streams import DurableConsumer, delete_consumer, ensure_consumer, request
 from services.customer.app import HANDLER_TRANSIENT as CUSTOMER_FAULTS
@@ -24,6 +23,7 @@ from services.history.subscriptions import EVERYTHING
 from services.history.views import TRANSIENT_ERRORS as VIEW_FAULTS
 from services.order.handlers import handle_credit_decisions
 from services.order.subscriptions import CREDIT_DECISIONS
+from storage.postgres import TRANSIENT_ERRORS as POSTGRES_FAULTS
 from tests.eventually import eventually_async
 from tests.property.world import World
 

@@ -15,10 +15,9 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
+from contracts.headers import ID, TYPE
 from contracts.money import Money, PositiveMoney
 from messaging.connection import connect
-from messaging.envelope import ID, TYPE
-from messaging.postgres import apply_schema, open_pool
 from messaging.streams import DEAD_LETTERS, EVENTS, ensure_stream, request
 from services.customer.app import SCHEMA as CUSTOMER_SCHEMA
 from services.customer.handlers import create_customer
@@ -31,6 +30,7 @@ from services.order.handlers import cancel_order, create_order, reject_overdue_o
 from services.order.repository import Repository as OrderRepository
 from services.order.requests import CreateOrder
 from services.order.waiting import Waiting
+from storage.postgres import apply_schema, open_pool
 from tests.engines import TOKEN, NatsServer, fresh_database
 
 CONNECTIONS = 8

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from confluent_kafka import KafkaException
 
-from messaging.envelope import CREATED_AT, ID, TRACEPARENT, TYPE
+from contracts.headers import CREATED_AT, ID, TRACEPARENT, TYPE
 from tests.simulation.kafka import Broker
 from tests.simulation.postgres import Database, LogEntry
 from tests.simulation.process import Life

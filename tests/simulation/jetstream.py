@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from messaging.envelope import MESSAGE_ID
+from contracts.headers import MESSAGE_ID
 from messaging.streams import SECOND
 from services.bridge.jetstream import (
     BATCH_COMMIT,

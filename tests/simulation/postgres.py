@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from messaging.outbox import OutboxRow
+from storage.outbox import OutboxRow
 from tests.simulation.clock import Signal
 from tests.simulation.process import Life
 from tests.simulation.world import World
@@ -274,7 +274,7 @@ class Transaction(AbstractAsyncContextManager["Transaction"]):
             self.writes[key] = change(present)
 
     async def append(self, rows: Sequence[OutboxRow]) -> None:
-        """As messaging.outbox.append."""
+        """As storage.outbox.append."""
         if rows:
 
             async def effect() -> None:

@@ -9,9 +9,9 @@ from pydantic import BaseModel
 
 from services.customer.domain import Customer, Reservation, ReservationState
 from services.order.domain import Order
+from storage.idempotency import fingerprint
 from tests.simulation.postgres import Database, Transaction
 from tests.simulation.process import Life
-from web.idempotency import fingerprint
 from web.problems import Problem
 
 CUSTOMERS, RESERVATIONS, ORDERS, KEYS = "customers", "credit_reservations", "orders", "idempotency_keys"

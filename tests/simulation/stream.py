@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from messaging.envelope import MESSAGE_ID
+from contracts.headers import MESSAGE_ID
 from services.bridge.jetstream import (
     EXPECTED_LAST_MESSAGE_ID,
     EXPECTED_LAST_OF_SUBJECTS,

@@ -10,10 +10,9 @@ from unittest import mock
 from messaging.consumer import Handler
 from messaging.envelope import Envelope
 from messaging.errors import NotYetVisible
-from messaging.housekeeping import housekeeping
-from messaging.postgres import TRANSIENT_ERRORS
 from messaging.streams import DurableConsumer
 from messaging.subscriber import Subscriber
+from runtime.housekeeping import housekeeping
 from services.bridge.jetstream import EventsWriter
 from services.bridge.relay import Relay
 from services.customer.app import HANDLER_TRANSIENT
@@ -27,6 +26,7 @@ from services.order.app import DEADLINE_CHECK_SECONDS
 from services.order.handlers import handle_credit_decisions, reject_overdue_orders
 from services.order.subscriptions import CREDIT_DECISIONS
 from services.order.waiting import Waiting
+from storage.postgres import TRANSIENT_ERRORS
 from tests.simulation.debezium import Debezium
 from tests.simulation.invariants import Invariants
 from tests.simulation.jetstream import Server

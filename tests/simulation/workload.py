@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from contracts.money import Money, PositiveMoney
-from messaging.postgres import TRANSIENT_ERRORS
 from services.customer import handlers as customer_service
 from services.customer.requests import CreateCustomer as CreateCustomerRequest
 from services.order import handlers as order_service
 from services.order.domain import NotCancellable, OrderState
 from services.order.requests import CreateOrder as CreateOrderRequest
 from services.order.waiting import Waiting
+from storage.postgres import TRANSIENT_ERRORS
 from tests.simulation.clock import pass_time
 from tests.simulation.plan import Action, CancelOrder, CreateCustomer, PlaceOrder
 from tests.simulation.postgres import Database

@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from bench.alone import speed
+from bench.isolated import speed
 from bench.latency import way
 from bench.load import Load
 from bench.throughput import is_stable

@@ -3,8 +3,8 @@
 from types import SimpleNamespace
 from typing import Any
 
+from contracts.headers import KAFKA_OFFSET, KAFKA_PARTITION, KAFKA_TOPIC, MESSAGE_ID
 from messaging.dead_letters import CONSUMER, ERROR, ORIGIN_IN_KAFKA, ORIGIN_SEQUENCE, ORIGIN_SUBJECT, DeadLetters
-from messaging.envelope import KAFKA_OFFSET, KAFKA_PARTITION, KAFKA_TOPIC, MESSAGE_ID
 
 STORED = {
     "id": "event-1",

@@ -1,6 +1,7 @@
 import pytest
 
-from messaging.envelope import Envelope, open_envelope, valid_traceparent
+from contracts.trace_context import valid_traceparent
+from messaging.envelope import Envelope, open_envelope
 from messaging.errors import Undecodable
 from tests.builders import TRACEPARENT
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from messaging.group_commit import LARGEST, PACE, GroupCommit
+from runtime.group_commit import LARGEST, PACE, GroupCommit
 from tests.simulation.clock import VirtualLoop, pass_time
 
 

@@ -1,8 +1,7 @@
-"""The transactional outbox: events leave a service as rows of the transaction that caused them.
+"""The transactional outbox: an event leaves a service as a row, written by the transaction that causes it.
 
-Debezium reads the rows from the write-ahead log, so nothing here ever publishes. A row's only
-further duty is to be there for a snapshot, should the log or Kafka be lost; after the retention
-it is deleted.
+Debezium reads the rows from the write-ahead log; this module never publishes. The rows stay for the retention: if the
+replication slot or Kafka is lost, Debezium sends them again from a snapshot of the table.
 """
 
 from collections.abc import Sequence
@@ -11,14 +10,12 @@ from datetime import timedelta
 
 import asyncpg
 
-from messaging.errors import OutboxOutsideTransaction
-
 INSERT_ROWS = """
 INSERT INTO outbox (aggregatetype, aggregateid, type, payload, traceparent)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::json[], $5::text[])
 """
 
-# Keys are UUIDv7, so the primary key is in order of time and finds the oldest rows without a second index.
+# Keys are UUIDv7: the primary key is in the order of time, so it finds the oldest rows without a second index.
 DELETE_EXPIRED = """
 DELETE FROM outbox WHERE id IN (
     SELECT id FROM outbox WHERE created_at < now() - $1::interval ORDER BY id LIMIT $2
@@ -26,6 +23,10 @@ DELETE FROM outbox WHERE id IN (
 """
 
 CLEANING_BATCH = 5_000
+
+
+class OutboxOutsideTransaction(Exception):
+    """An event was appended outside of a transaction: a programming error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,8 @@ async def append(connection: "asyncpg.pool.PoolConnectionProxy", rows: Sequence[
     """Adds events to the caller's transaction, in the order given.
 
     Raises:
-        OutboxOutsideTransaction: the connection is not in a transaction, so that the event could
-            become visible without the change that it tells of, or the other way round.
+        OutboxOutsideTransaction: the connection is not in a transaction. The event could be committed without the
+            change that it describes, or the change without its event.
     """
     if not connection.is_in_transaction():
         raise OutboxOutsideTransaction("append to the outbox inside of the transaction that causes the event")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from messaging.pace import Pace
+from runtime.linger import Pace
 
 PACE = Pace(for_each=3.0, times=6.0, longest=16.0, enough=100)
 

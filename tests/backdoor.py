@@ -1,4 +1,4 @@
-"""The road behind the APIs: rows in a service's own database, records in Kafka, and the dead letters at its end."""
+"""The backdoor behind the APIs: rows in a service's own database, records in Kafka, and the dead letters at its end."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -24,7 +24,7 @@ APPEND = "INSERT INTO outbox (aggregatetype, aggregateid, type, payload) VALUES 
 
 
 @dataclass(frozen=True)
-class Road:
+class Backdoor:
     """Ways in and out of a running stack that its users have not got."""
 
     stack: Stack
@@ -77,11 +77,7 @@ class Road:
 
     def _kafka(self) -> dict[str, str | int | float | bool]:
         return {
-            "bootstrap.servers": self._settings.kafka_bootstrap_servers,
-            "security.protocol": "SASL_PLAINTEXT",
-            "sasl.mechanism": "PLAIN",
-            "sasl.username": self._settings.kafka_username,
-            "sasl.password": self._settings.kafka_password,
+            **self._settings.kafka_login(),
             "compression.type": "gzip",
             "message.max.bytes": LARGEST_RECORD,
         }
@@ -102,7 +98,7 @@ class Road:
 
     def _nats(self, work: Callable[[Client], Awaitable[T]]) -> T:
         async def run() -> T:
-            client = await connect(self._settings.nats_url, self._settings.nats_token, "test")
+            client = await connect(self._settings.nats_url, self._settings.nats_token.get_secret_value(), "test")
             try:
                 return await work(client)
             finally:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from messaging.housekeeping import Chore, housekeeping
+from runtime.housekeeping import Chore, housekeeping
 from tests.eventually import eventually_async
 
 PERIOD = 0.01
@@ -77,6 +77,6 @@ async def test_a_chore_is_done_to_its_last_batch_and_told_in_the_log(caplog: pyt
     async def check() -> None:
         assert "outbox: 3 rows" in caplog.messages
 
-    with caplog.at_level("INFO", "messaging.housekeeping"):
+    with caplog.at_level("INFO", "runtime.housekeeping"):
         async with kept({"outbox": Sweeping()}):
             await eventually_async(check)

@@ -9,7 +9,7 @@ import pytest
 from pymongo import MongoClient
 
 from contracts.money import Money
-from messaging.retrying import until_possible
+from runtime.retrying import until_possible
 from services.history.events import CustomerState, OrderState, ViewEvent
 from services.history.projection import project
 from services.history.views import TRANSIENT_ERRORS, Generation, ViewBeingBuilt, Views

@@ -1,7 +1,7 @@
 import pytest
 from tenacity import AsyncRetrying, RetryCallState
 
-from messaging.retrying import until_possible
+from runtime.retrying import until_possible
 
 
 async def test_what_is_transient_is_tried_until_it_works() -> None:

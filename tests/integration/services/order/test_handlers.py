@@ -9,13 +9,13 @@ import pytest
 
 from contracts.money import PositiveMoney
 from messaging.errors import NotYetVisible, Undecodable
-from messaging.postgres import apply_schema
 from services.order.app import SCHEMA
 from services.order.domain import NotCancellable, OrderState
 from services.order.handlers import cancel_order, create_order, handle_credit_decisions, reject_overdue_orders
 from services.order.repository import Repository
 from services.order.requests import CreateOrder
 from services.order.waiting import Waiting
+from storage.postgres import apply_schema
 from tests import builders
 
 

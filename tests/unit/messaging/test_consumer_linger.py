@@ -7,7 +7,7 @@ from typing import Any
 from messaging.consumer import Consumer
 from messaging.dead_letters import DeadLetters
 from messaging.envelope import Envelope
-from messaging.pace import Pace
+from runtime.linger import Pace
 from tests.simulation.clock import VirtualLoop, pass_time
 from tests.unit.messaging.test_consumer import FakeDelivery, FakeJetStream
 

@@ -6,10 +6,10 @@ import asyncpg
 import pytest
 
 from contracts.money import PositiveMoney
-from messaging.postgres import apply_schema
 from services.order.app import SCHEMA
 from services.order.requests import CreateOrder
-from web import idempotency
+from storage import idempotency
+from storage.postgres import apply_schema
 from web.problems import Problem
 
 RETENTION = timedelta(hours=1)

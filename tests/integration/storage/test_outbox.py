@@ -7,12 +7,12 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from messaging import outbox
 from messaging.errors import OutboxOutsideTransaction
-from messaging.outbox import OutboxRow
-from messaging.postgres import apply_schema
 from services.customer.app import SCHEMA as CUSTOMER_SCHEMA
 from services.order.app import SCHEMA
+from storage import outbox
+from storage.outbox import OutboxRow
+from storage.postgres import apply_schema
 from tests.builders import TRACEPARENT
 
 AGE = "UPDATE outbox SET created_at = now() - $1::interval WHERE aggregateid = ANY($2::text[])"

@@ -10,7 +10,7 @@ from bench.kafka_log import KafkaLog
 from bench.rig import Rig, until
 from messaging.progress import progress
 from messaging.streams import EVENTS, consumer_infos
-from services.history.subscriptions import place_of
+from services.history.subscriptions import consumer_of
 
 CONSUMERS = ("customer", "order", "history")
 WITHIN_SECONDS = 600.0
@@ -102,13 +102,13 @@ async def _rebuild(rig: Rig) -> float:
     assert name is not None, "nobody else rebuilds it"
 
     async def is_being_filled() -> bool:
-        return place_of(name).durable_name in {info["name"] for info in await consumer_infos(rig.nats, EVENTS)}
+        return consumer_of(name).durable_name in {info["name"] for info in await consumer_infos(rig.nats, EVENTS)}
 
     async def is_live() -> bool:
         return (await rig.views.look()).live == name
 
     async def done() -> int:
-        return -(await progress(rig.nats, place_of(name))).left
+        return -(await progress(rig.nats, consumer_of(name))).left
 
     await until(is_being_filled, WITHIN_SECONDS, LOOK_SECONDS)
     found = await rate(done, 0)

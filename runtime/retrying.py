@@ -1,4 +1,4 @@
-"""Waiting out the faults of the surroundings."""
+"""Retrying what fails by a transient error, until it succeeds."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -18,17 +18,24 @@ FIRST_DELAY_SECONDS = 0.05
 LONGEST_DELAY_SECONDS = 5.0
 
 
-def until_possible(
+def retry_transient(
     transient: tuple[type[Exception], ...],
     before_sleep: Callable[[RetryCallState], Awaitable[None] | None] | None = None,
 ) -> AsyncRetrying:
-    """Attempts without an end while these errors come, with a growing, jittered delay; others are raised."""
+    """Attempts without end while one of these errors is raised, with exponential back-off and jitter.
+
+    Any other error is raised at once.
+
+    Args:
+        transient: errors that pass by themselves, e.g. those of a database that restarts.
+        before_sleep: called with each failed attempt; without it, each is logged as a warning.
+    """
     return AsyncRetrying(
         retry=retry_if_exception_type(transient),
         wait=wait_exponential_jitter(
-            # The library's own jitter is a second: twenty times the first delay.
             multiplier=FIRST_DELAY_SECONDS,
             max=LONGEST_DELAY_SECONDS,
+            # The library's default jitter is a second: twenty times the first delay.
             jitter=FIRST_DELAY_SECONDS,
         ),
         stop=stop_never,

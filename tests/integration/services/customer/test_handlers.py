@@ -11,12 +11,12 @@ import pytest
 from contracts.money import Money
 from messaging.envelope import Envelope
 from messaging.errors import Undecodable
-from messaging.postgres import apply_schema
-from messaging.retrying import until_possible
+from runtime.retrying import until_possible
 from services.customer.app import HANDLER_TRANSIENT, SCHEMA
 from services.customer.handlers import create_customer, handle_order_events
 from services.customer.repository import Repository
 from services.customer.requests import CreateCustomer
+from storage.postgres import apply_schema
 from tests import builders
 from tests.eventually import eventually_async
 

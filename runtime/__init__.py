@@ -1,0 +1,1 @@
+"""What runs a process: settings, serving, workers, retries, housekeeping, group commit and its linger."""

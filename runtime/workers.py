@@ -1,0 +1,76 @@
+"""Workers: the parts of a service that run beside its HTTP side, from its start to its stop."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Protocol
+
+log = logging.getLogger(__name__)
+
+GRACE_SECONDS = 10
+"""How long a worker may take to end after `stop`, before it is cancelled."""
+
+CANCEL_ATTEMPTS = 5
+CANCEL_SECONDS = 1.0
+
+
+class Worker(Protocol):
+    """Something that runs until it is stopped: a consumer, the bridge's relay, housekeeping."""
+
+    @property
+    def fault(self) -> str | None:
+        """Why no work is done at the moment, in words for an operator; None while all is well."""
+
+    async def run(self) -> None:
+        """Works until `stop`. Faults that pass are retried inside; any other error is raised and ends the process."""
+
+    def stop(self) -> None:
+        """Asks `run` to finish what it has begun and to return. Harmless before `run` and when called twice."""
+
+
+@asynccontextmanager
+async def running(workers: Mapping[str, Worker]) -> AsyncIterator[None]:
+    """Runs workers; on the way out stops them in reverse order and waits for each.
+
+    A worker that fails ends the whole process with SIGTERM. The supervisor then starts it again, so no service answers
+    requests while one of its workers is dead.
+
+    Args:
+        workers: by name, for the log.
+    """
+    async with AsyncExitStack() as started:
+        for name, worker in workers.items():
+            await started.enter_async_context(_running(name, worker))
+        yield
+
+
+@asynccontextmanager
+async def _running(name: str, worker: Worker) -> AsyncIterator[None]:
+    task = asyncio.create_task(worker.run(), name=name)
+    task.add_done_callback(_end_process_on_failure)
+    try:
+        yield
+    finally:
+        worker.stop()
+        await asyncio.wait({task}, timeout=GRACE_SECONDS)
+        await _cancel(task)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    # More than once: before Python 3.12, wait_for drops a cancellation that arrives together with its result.
+    for _ in range(CANCEL_ATTEMPTS):
+        if task.done():
+            return
+        task.cancel()
+        await asyncio.wait({task}, timeout=CANCEL_SECONDS)
+    if not task.done():
+        log.error("worker %s does not end after it was cancelled; it is abandoned", task.get_name())
+
+
+def _end_process_on_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        log.critical("worker %s failed; the process ends and is started again", task.get_name(), exc_info=error)
+        os.kill(os.getpid(), signal.SIGTERM)

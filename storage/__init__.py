@@ -1,0 +1,1 @@
+"""PostgreSQL: the pool, the outbox, idempotency keys and migrations; no business words here."""
