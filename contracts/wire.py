@@ -1,7 +1,7 @@
-"""How an event's payload is written and read.
+"""The payload of events: how it is written and read.
 
-Written: camelCase keys, money as `{"amount": 4}`. Read: strictly typed, but unknown fields are
-ignored, so that a producer may add to an event without asking its readers.
+Written: camelCase keys, money as `{"amount": 4}`. Read: with strict types; unknown fields are ignored, so a producer may
+add fields.
 """
 
 from typing import Annotated, Self
@@ -16,20 +16,20 @@ Id = Annotated[int, Field(ge=-(2**63), le=INT64_MAX)]
 """An aggregate's id: what a PostgreSQL bigint holds."""
 
 Version = Annotated[int, Field(ge=0, le=INT64_MAX)]
-"""1, 2, 3 ... for each aggregate; 0 where the event speaks of an aggregate that does not exist."""
+"""1, 2, 3 ... for each aggregate; 0 if the event is about an aggregate that does not exist."""
 
 
 class UnreadablePayload(ValueError):
-    """The payload is not what its event type promises."""
+    """The payload does not match its event type."""
 
 
 class Event(BaseModel):
-    """Base of all events; the class name is not the wire name, `type` is."""
+    """Base of all events. Their wire names are in an EventRegistry, not in the class names."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
 
     def to_json(self) -> bytes:
-        """The payload as it stands in the outbox."""
+        """The payload for the outbox."""
         return orjson.dumps(self.model_dump(by_alias=True, exclude_none=True))
 
     @classmethod

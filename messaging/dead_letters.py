@@ -1,4 +1,4 @@
-"""Where a message goes that its consumer cannot handle: out of the way, but not lost."""
+"""Dead letters: messages that a consumer cannot handle are stored apart, so that the others go on."""
 
 import logging
 
@@ -16,9 +16,9 @@ ORIGIN_SUBJECT = "Dead-Letter-Subject"
 ORIGIN_SEQUENCE = "Dead-Letter-Sequence"
 
 ORIGIN_IN_KAFKA = "Origin-In-Kafka"
-"""Topic, partition and offset in one: unlike the bridge's headers, it stays with a message that is sent again."""
+"""Topic, partition and offset in one header. A redelivered message keeps it, but not the bridge's position headers."""
 
-FOR_THE_SERVER = "Nats-"
+SERVER_PREFIX = "Nats-"
 ERROR_LENGTH = 1000
 
 
@@ -30,15 +30,14 @@ class DeadLetters:
         self._consumer = consumer
 
     async def store(self, delivery: Delivery, error: Exception) -> None:
-        """Stores the message as it came, with the error and where it stood.
+        """Stores the message unchanged, with the error and its origin in headers.
 
         Raises:
             nats.errors.Error: not stored; the message must not be acked.
         """
-        # Those for the server are left out: it keeps them with the message, and would hold the dead letter
-        # to the fence and the batch of the stream that it came from.
-        headers = {name: value for name, value in delivery.headers.items() if not name.startswith(FOR_THE_SERVER)}
-        # Of its own, so that the server's deduplication cannot take it for the event itself.
+        # Headers for the server are left out: it would apply the fence and the batch of the other stream to this one.
+        headers = {name: value for name, value in delivery.headers.items() if not name.startswith(SERVER_PREFIX)}
+        # An id of its own: the server's deduplication must not take the dead letter for a repeat of the event.
         headers[MESSAGE_ID] = f"{self._consumer}:{delivery.sequence}:{delivery.headers.get(MESSAGE_ID, '')}"
         headers[CONSUMER] = self._consumer
         headers[ERROR] = _one_line(error)
@@ -51,6 +50,6 @@ class DeadLetters:
 
 
 def _one_line(error: Exception) -> str:
-    # A header is one line of ASCII-safe text.
+    # A header is one line; ASCII is safe in all clients.
     text = f"{type(error).__name__}: {error}".encode("ascii", "backslashreplace").decode()
     return " ".join(text.split())[:ERROR_LENGTH]

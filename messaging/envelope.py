@@ -1,4 +1,4 @@
-"""One event as it travels: the outbox row's columns as headers, the payload as it was written."""
+"""The envelope of an event: the outbox row's columns come as headers, the payload as the producer wrote it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from messaging.errors import Undecodable, UnknownEventType
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """An event with what is known of it besides its payload.
+    """An event's payload and metadata.
 
     Attributes:
-        event_id: the outbox row's id (UUIDv7), the same in every redelivery and repeat.
-        type: the event type, e.g. `OrderCreated`; decides how the payload is read.
+        event_id: the outbox row's id (UUIDv7), the same in each redelivery and each repeat.
+        type: the event type, e.g. `OrderCreated`.
         payload: JSON as the producer wrote it.
-        traceparent: W3C trace context of the request that caused the event, if it had one.
+        traceparent: W3C trace context of the request that caused the event; None if it had none.
     """
 
     event_id: str
@@ -32,7 +32,7 @@ def open_envelope(headers: Mapping[str, str] | None, payload: bytes) -> Envelope
     """Reads the envelope of a JetStream message.
 
     Raises:
-        Undecodable: a header that every event has is missing, or the bridge could not pass the event on as it was.
+        Undecodable: a required header is missing, or the bridge could not forward the record unchanged.
     """
     headers = headers or {}
     if PROBLEM in headers:

@@ -1,4 +1,4 @@
-"""How far a durable consumer has come, and holding one up for a moment."""
+"""A durable consumer's progress, and pausing it."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,12 +11,12 @@ from messaging.streams import DurableConsumer, request
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A consumer's place in the stream.
+    """A consumer's position in the stream.
 
     Attributes:
-        delivered: no message behind this sequence was handed out yet.
-        acknowledged: every message up to this sequence was acknowledged.
-        left: how many messages are not acknowledged yet.
+        delivered: the last sequence that was delivered.
+        acknowledged: the sequence up to which all messages are acknowledged.
+        left: how many messages are not acknowledged yet, delivered or not.
     """
 
     delivered: int
@@ -34,7 +34,7 @@ async def progress(client: Client, consumer: DurableConsumer) -> Progress:
 
 
 def read_progress(info: dict[str, Any]) -> Progress:
-    """From JetStream's description of a consumer."""
+    """Reads it from JetStream's description of a consumer."""
     return Progress(
         delivered=info["delivered"]["stream_seq"],
         acknowledged=info["ack_floor"]["stream_seq"],
@@ -43,17 +43,17 @@ def read_progress(info: dict[str, Any]) -> Progress:
 
 
 async def last_sequence(client: Client, stream: str) -> int:
-    """Where the stream ends at present."""
+    """The stream's last sequence."""
     info = await request(client, f"STREAM.INFO.{stream}")
     return int(info["state"]["last_seq"])
 
 
 async def pause(client: Client, consumer: DurableConsumer, seconds: float) -> None:
-    """Lets the server hand out nothing for so long, to no instance; it goes on by itself.
+    """Pauses delivery to all instances for so many seconds. It resumes by itself.
 
-    What was handed out before can still be handled and acknowledged.
+    Messages that were delivered before can still be handled and acknowledged.
     """
     where = f"{consumer.stream}.{consumer.durable_name}"
     info = await request(client, f"CONSUMER.INFO.{where}")
-    until = datetime.fromisoformat(info["ts"]) + timedelta(seconds=seconds)  # by the server's clock, not by ours
+    until = datetime.fromisoformat(info["ts"]) + timedelta(seconds=seconds)  # by the server's clock
     await request(client, f"CONSUMER.PAUSE.{where}", {"pause_until": until.isoformat()})

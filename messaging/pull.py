@@ -1,8 +1,8 @@
-"""The pull side of a durable consumer: messages asked for ahead of need, kept alive, given back.
+"""A pull subscription on a durable consumer: it requests messages ahead, keeps them alive, and naks the unused ones.
 
-The client library's `fetch(n, timeout)` holds the first message back until n have come or the
-timeout has passed, and asks anew for every batch. Here the server always has an open request, so a
-lone event is handed on the moment it arrives, and a backlog is taken in full batches.
+The client library's `fetch(n, timeout)` holds back the first message until n messages or the timeout have come, and
+sends a request for each batch. Here the server always has an open request. A single event is delivered at once, and a
+backlog comes in full batches.
 """
 
 import asyncio
@@ -22,28 +22,28 @@ from messaging.streams import SECOND, DurableConsumer, ensure_consumer
 REQUEST_EXPIRES_SECONDS = 30
 HEARTBEAT_SECONDS = 1.0
 SILENCE_SECONDS = 3.0
-"""No message, heartbeat or status for so long while a request is open: the server has forgotten it."""
+"""After this time without a message, heartbeat or status the server has lost the open request."""
 
 STATUS = "Status"
 PENDING_MESSAGES = "Nats-Pending-Messages"
 HEARTBEAT = "100"
-REQUEST_OVER = ("404", "408")  # nothing there, or expired: ask again
+REQUEST_OVER = ("404", "408")  # no messages, or expired: request again
 
 ACK, NAK, IN_PROGRESS = b"+ACK", b"-NAK", b"+WPI"
 
 
 class Delivery:
-    """One message in hand: it stays ours until it is acked or given back."""
+    """A delivered message that is not settled yet: ack or nak it."""
 
-    __slots__ = ("_held_by", "_message")
+    __slots__ = ("_message", "_subscription")
 
-    def __init__(self, message: Msg, held_by: "PullSubscription") -> None:
+    def __init__(self, message: Msg, subscription: "PullSubscription") -> None:
         self._message = message
-        self._held_by = held_by
+        self._subscription = subscription
 
     @property
     def sequence(self) -> int:
-        """The message's sequence in the stream: the same in every redelivery."""
+        """The message's sequence in the stream, the same in each redelivery."""
         return int(self._message.metadata.sequence.stream)
 
     @property
@@ -59,13 +59,13 @@ class Delivery:
         return bytes(self._message.data)
 
     async def ack(self) -> None:
-        """Done: never deliver it again. Lost acks are harmless, the handlers absorb a redelivery."""
-        await self._held_by.answer(self, ACK)
+        """Tells the server not to deliver it again. A lost ack does no harm: handlers are idempotent."""
+        await self._subscription.settle(self, ACK)
 
     async def nak(self, delay: float = 0.0) -> None:
-        """Not done: deliver it again, `delay` seconds from now at the earliest."""
+        """Tells the server to redeliver it, `delay` seconds from now at the earliest."""
         body = b" " + json.dumps({"delay": int(delay * SECOND)}).encode() if delay else b""
-        await self._held_by.answer(self, NAK + body)
+        await self._subscription.settle(self, NAK + body)
 
     @property
     def reply(self) -> str:
@@ -78,7 +78,7 @@ class PullSubscription:
     Args:
         client: a NATS connection that reconnects by itself.
         consumer: created or reconciled on entry.
-        window: most messages asked for ahead; some batches, so that the next one is here when one is done.
+        window: messages requested ahead at most. Several batches, so the next batch is there when one is done.
 
     Raises on entry:
         nats.errors.Error: the server or the stream is not there (yet).
@@ -115,7 +115,7 @@ class PullSubscription:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stops pulling and gives back what was not taken, so that another instance has it at once."""
+        """Stops pulling and naks the messages that were not taken, so another instance gets them at once."""
         if self._keeping_alive:
             self._keeping_alive.cancel()
         if self._subscription and not self._client.is_closed:
@@ -126,33 +126,32 @@ class PullSubscription:
         self._lost = "closed"
 
     async def take(self, limit: int) -> list[Delivery]:
-        """Waits for a message and returns it with those that came along, `limit` at most; [] once stopped.
+        """Waits for a message, and returns it with those that are there too, `limit` at most; [] after `stop`.
 
         Raises:
-            SubscriptionLost: open a new subscription; what is in hand will be delivered again.
+            SubscriptionLost: open a new subscription. The server redelivers the messages in hand.
         """
         await self._top_up()
         while not self._arrived and not self._stopped:
             await self._wait_for_news()
-        # No await from here on: a cancelled take must not have taken anything.
+        # No await from here on: a cancelled `take` must not lose messages.
         return [] if self._stopped else [self._arrived.popleft() for _ in range(min(limit, len(self._arrived)))]
 
     def stop(self) -> None:
-        """Lets a waiting or later `take` return nothing."""
+        """Makes `take` return nothing, also one that waits already."""
         self._stopped = True
         self._news.set()
 
-    async def answer(self, delivery: Delivery, verdict: bytes) -> None:
-        """Sends the verdict on a delivery, unless this subscription was lost meanwhile.
+    async def settle(self, delivery: Delivery, outcome: bytes) -> None:
+        """Sends an ack or nak, unless this subscription is lost.
 
-        After a loss the stream may be another one, where the old reply subject would
-        acknowledge a message that nobody has seen. (Without a connection, the client would keep
-        the verdict and send it over the next one.)
+        After a loss the stream may have been replaced. The old reply subject could then acknowledge a message that no
+        consumer has seen. Without a connection nothing is sent either: the client would buffer it for the next one.
         """
         self._note_connection()
         if self._lost is None and self._client.is_connected and delivery.reply in self._held:
             self._held.remove(delivery.reply)
-            await self._client.publish(delivery.reply, verdict)
+            await self._client.publish(delivery.reply, outcome)
 
     async def _wait_for_news(self) -> None:
         self._check()
@@ -161,7 +160,7 @@ class PullSubscription:
             async with asyncio.timeout(HEARTBEAT_SECONDS):
                 await self._news.wait()
         except TimeoutError:
-            pass  # the check looks why it is so quiet
+            pass  # _check finds out why nothing came
         self._check()
 
     def _note_connection(self) -> None:
@@ -171,7 +170,7 @@ class PullSubscription:
     def _check(self) -> None:
         self._note_connection()
         if self._lost is None and asyncio.get_running_loop().time() - self._last_heard > SILENCE_SECONDS:
-            self._lost = f"the server was silent for {SILENCE_SECONDS} s"
+            self._lost = f"no sign from the server for {SILENCE_SECONDS} s"
         if self._lost is not None:
             raise SubscriptionLost(self._lost)
 
@@ -206,8 +205,8 @@ class PullSubscription:
             self._news.set()
 
     async def _keep_alive(self) -> None:
-        # For what is in a handler's hands and for what still waits here: while a database is down,
-        # neither may run into the ack wait and be delivered to somebody else.
+        # For messages in a handler's hands and for those that wait here: while a database is down, the server must not
+        # redeliver them to another instance after the ack wait.
         held_before: set[str] = set()
         while True:
             await asyncio.sleep(self._consumer.ack_wait / 3)

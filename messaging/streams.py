@@ -1,7 +1,7 @@
-"""JetStream's streams and durable consumers: every option written down, reconciled to what is written.
+"""JetStream's streams and durable consumers: every option is declared here, and reconciled on the server.
 
-Subjects are `events.<aggregate>.<kafka partition>.<EventType>`. Aggregate ids never become a token:
-JetStream keeps state in memory for each distinct subject.
+Subjects are `events.<aggregate>.<kafka partition>.<EventType>`. Aggregate ids are never part of a subject: JetStream
+keeps state in memory for each distinct subject.
 """
 
 import json
@@ -30,7 +30,7 @@ UNREACHABLE_ERRORS: tuple[type[Exception], ...] = (
     OSError,
     nats.errors.Error,  # includes JetStream's API errors
 )
-"""What a call to NATS raises while the server is away, starting, or has not got the stream yet."""
+"""Errors of a call to NATS while the server is away or starting, or while the stream does not exist yet."""
 
 EVENTS = "EVENTS"
 DEAD_LETTERS = "DEAD_LETTERS"
@@ -39,10 +39,10 @@ STREAMS: dict[str, dict[str, Any]] = {
     EVENTS: {
         "description": "Every event, forwarded from Kafka by the bridge, in the order of each partition",
         "subjects": ["events.*.*.*"],
-        # Refilled from Kafka or the outboxes when lost, so the limits bound the disk, not the truth.
+        # A lost stream is refilled from Kafka or from the outboxes: these limits bound the disk only.
         "max_age": 7 * DAY,
         "max_bytes": 4096 * MEBIBYTE,
-        # Only an optimisation: repeats outside of it are absorbed by the handlers.
+        # An optimisation: handlers are idempotent, so repeats outside of the window do no harm.
         "duplicate_window": 120 * SECOND,
         "allow_atomic": True,
         "allow_direct": True,
@@ -70,17 +70,16 @@ STREAM_DEFAULTS: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class DurableConsumer:
-    """A service's place in the event stream, kept by the server.
+    """A service's durable consumer: the server keeps its position in the event stream.
 
     Attributes:
-        name: the service's; its dead letters are kept and sent again under this name.
-        subjects: what it wants to see of the stream.
-        ack_wait: seconds until an unacknowledged message is delivered again. It bounds how long
-            messages in the hands of a killed process stay away; work that takes longer says so
-            with in-progress acks.
-        max_ack_pending: most messages handed out and not yet acknowledged, over all instances.
-        generation: which of the service's stores is filled, if it has more than one; each has a place
-            of its own, and goes with it.
+        name: the service's name. Its dead letters are stored and redelivered under it.
+        subjects: the events that it subscribes to.
+        ack_wait: seconds until the server redelivers an unacknowledged message, e.g. one that a killed process had in
+            hand. Work that takes longer sends in-progress acks.
+        max_ack_pending: messages that are delivered and not acknowledged yet, over all instances, at most.
+        generation: of the view, for a service that fills several. Each generation has a durable consumer of its own,
+            which is deleted with it.
     """
 
     name: str
@@ -95,7 +94,7 @@ class DurableConsumer:
         return f"{self.name}_{self.generation}" if self.generation else self.name
 
     def config(self) -> dict[str, Any]:
-        """The configuration as JetStream's API spells it."""
+        """The configuration in the terms of JetStream's API."""
         return {
             "name": self.durable_name,
             "durable_name": self.durable_name,
@@ -103,7 +102,7 @@ class DurableConsumer:
             "deliver_policy": "all",
             "ack_policy": "explicit",
             "ack_wait": int(self.ack_wait * SECOND),
-            # Unlimited: what is poison is decided by the consumer, which keeps transient faults apart.
+            # Unlimited: messaging.consumer decides what is poison, because it can tell transient errors apart.
             "max_deliver": -1,
             "max_ack_pending": self.max_ack_pending,
             "replay_policy": "instant",
@@ -117,12 +116,12 @@ def subjects_of(aggregate: str, events: EventRegistry[E]) -> tuple[str, ...]:
 
 
 def retry_subject(consumer: str) -> str:
-    """Where a dead letter is sent again to the one consumer that could not handle it."""
+    """The subject on which a dead letter is redelivered to the one consumer that could not handle it."""
     return f"events.retry.{consumer}.DeadLetter"
 
 
 async def ensure_stream(client: Client, name: str) -> dict[str, Any]:
-    """Creates the stream or brings its configuration to what is written above; returns its state.
+    """Creates the stream, or changes its configuration to the declared one; returns its state.
 
     The state is JetStream's: `messages`, `first_seq`, `last_seq` and so on.
     """
@@ -134,16 +133,16 @@ async def ensure_stream(client: Client, name: str) -> dict[str, Any]:
         log.info("created the stream %s", name)
     if _differs(wanted, info["config"]):
         info = await request(client, f"STREAM.UPDATE.{name}", {**info["config"], **wanted})
-        log.info("changed the stream %s to what is written", name)
+        log.info("changed the stream %s to its declared configuration", name)
     state: dict[str, Any] = info["state"]
     return state
 
 
 async def ensure_consumer(client: Client, consumer: DurableConsumer) -> None:
-    """Creates the durable consumer, or changes it, or starts it again from the beginning.
+    """Creates the durable consumer, or changes it to the declared configuration.
 
-    The last happens when its position lies beyond the stream's end: the stream lost its tail or was
-    replaced, and what arrives from now on would be taken for seen.
+    If its position is past the stream's end, the stream lost its tail or was replaced. The consumer would skip new
+    messages up to its position, so it is deleted and created again: it starts from the beginning.
 
     Raises:
         NotFoundError: the stream does not exist (yet).
@@ -167,7 +166,7 @@ async def ensure_consumer(client: Client, consumer: DurableConsumer) -> None:
     wanted["filter_subjects"] = list(dict.fromkeys([*info["config"]["filter_subjects"], *wanted["filter_subjects"]]))
     if _differs(wanted, info["config"]):
         await _create_consumer(client, consumer, wanted, "update")
-        log.info("changed the durable consumer %s to what is written", name)
+        log.info("changed the durable consumer %s to its declared configuration", name)
 
 
 async def consumer_infos(client: Client, stream: str) -> list[dict[str, Any]]:
@@ -177,18 +176,18 @@ async def consumer_infos(client: Client, stream: str) -> list[dict[str, Any]]:
 
 
 async def consumers_beyond(client: Client, stream: str, last_sequence: int) -> list[str]:
-    """The durable consumers that were handed messages which the stream has not got (any more)."""
+    """The durable consumers whose position is past `last_sequence`."""
     infos = await consumer_infos(client, stream)
     return [info["name"] for info in infos if info["delivered"]["stream_seq"] > last_sequence]
 
 
 async def delete_consumer(client: Client, stream: str, name: str) -> None:
-    """Whoever pulls from it loses the subscription, creates it again, and starts from the beginning."""
+    """Deletes a durable consumer. Its subscribers lose their subscription and create it again, from the beginning."""
     await request(client, f"CONSUMER.DELETE.{stream}.{name}")
 
 
 async def request(client: Client, call: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-    """One call of JetStream's API (`$JS.API.<call>`), for what the client library has no name for.
+    """One call of JetStream's API (`$JS.API.<call>`), for calls that the client library does not offer.
 
     Raises:
         NotFoundError, APIError: the server's answer.

@@ -1,4 +1,4 @@
-"""JSON answers."""
+"""JSON responses."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Request bodies: JSON, small, and exactly as the schema says."""
+"""Request bodies: JSON, small, and validated strictly."""
 
 import json
 from decimal import Decimal, InvalidOperation
@@ -22,7 +22,7 @@ READABLE = {
     "string_type": "must be a string",
     "string_unicode": "must be text without lone surrogates",
 }
-"""What a client is told, by pydantic's name of the fault; its own message for the others."""
+"""Error texts for clients, by pydantic's error type. For other types pydantic's own message is used."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -32,7 +32,7 @@ async def read_body(request: Request, model: type[M]) -> M:
 
     Raises:
         Problem: 415 another media type, 413 larger than `MAX_BODY_BYTES`.
-        BadInput: not JSON, not UTF-8, or not what `model` describes; names the fields.
+        BadInput: not JSON, not UTF-8, or not valid for `model`; names the fields.
     """
     _require_json(request)
     document, constants = parse_json(await _read(request))
@@ -49,15 +49,14 @@ async def read_body(request: Request, model: type[M]) -> M:
 def parse_json(body: bytes) -> tuple[Any, list[str]]:
     """Parses JSON without losing a digit: numbers with a fraction or exponent become Decimal.
 
-    The standard library's parser, not orjson: a double would hide a third decimal that
-    is far enough behind the point.
+    This uses the standard library's parser, not orjson: as a double, a number can lose its third decimal.
 
     Returns:
-        The document, and the NaN and Infinity in it, which are not JSON. They stand in the document as
-        they are meant, so that a field that holds one can be named.
+        The document, and the names of the NaN and Infinity values in it. These are not JSON. They stay in the document,
+        so that an error can name their field.
 
     Raises:
-        BadInput: with the place of the fault.
+        BadInput: names the line and column of the error.
     """
     constants: list[str] = []
 
@@ -101,7 +100,7 @@ async def _read(request: Request) -> bytes:
 
 
 def _refuse_size() -> NoReturn:
-    # The rest of the body stays unread, so the connection cannot serve another request.
+    # The rest of the body is not read, so the connection cannot be used for another request.
     raise Problem(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         f"the body is larger than {MAX_BODY_BYTES} bytes",
@@ -110,7 +109,7 @@ def _refuse_size() -> NoReturn:
 
 
 def _integer(text: str) -> int | Decimal:
-    # Python refuses to convert an integer of thousands of digits; as a Decimal the field's own limit refuses it.
+    # Python's int() refuses thousands of digits. As a Decimal, the number is refused by its field's limit.
     return int(text) if len(text) <= LONGEST_INTEGER else _decimal(text)
 
 
@@ -118,7 +117,7 @@ def _decimal(text: str) -> Decimal:
     try:
         return Decimal(text)
     except InvalidOperation:
-        return Decimal("Infinity")  # an exponent of twenty digits: beyond any limit of a field
+        return Decimal("Infinity")  # an exponent of twenty digits is above every field's limit
 
 
 def _readable(fault: ErrorDetails) -> str:

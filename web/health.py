@@ -11,14 +11,14 @@ from runtime.workers import Worker
 from web.answers import JsonResponse
 
 Check = Callable[[], Awaitable[str | None]]
-"""Returns None when all is well, otherwise what is wrong."""
+"""Returns None if all is well, otherwise what is wrong. An exception counts as what is wrong."""
 
 CHECK_SECONDS = 2.0
 HEALTH_PATH = "/health/"
 
 
 def fault_of(worker: Worker) -> Check:
-    """A check that is well while the worker has no fault."""
+    """A check that reports the worker's fault."""
 
     async def check() -> str | None:
         return worker.fault
@@ -27,10 +27,10 @@ def fault_of(worker: Worker) -> Check:
 
 
 def health_routes(checks: Mapping[str, Check]) -> list[Route]:
-    """The two health routes; ready means that every check returned None in time.
+    """The two health routes. Ready means that every check returned None in time.
 
     Args:
-        checks: name of a dependency or of a part, and how to ask for its state.
+        checks: by the name of the dependency or worker.
     """
 
     async def live(request: Request) -> Response:  # noqa: ARG001 - Starlette's signature
@@ -50,5 +50,5 @@ async def _run(check: Check) -> str | None:
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             return await check()
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
+    except Exception as error:  # noqa: BLE001 - it is reported
         return f"{type(error).__name__}: {error}"

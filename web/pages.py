@@ -1,4 +1,4 @@
-"""Paged lists: keyset paging, so that a page costs the same however far down it is."""
+"""Paged lists. Keyset paging: each page costs the same, wherever it is in the list."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,18 +16,18 @@ MAX_LIMIT = 1000
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Which part of a list is asked for.
+    """Which part of a list is requested.
 
     Attributes:
-        limit: most items wanted.
-        after: the id that the last page ended with; None for the first page.
+        limit: items at most.
+        after: the id of the previous page's last item; None for the first page.
     """
 
     limit: int
     after: int | None
 
     def ascending_start(self) -> int:
-        """The id below every wanted one, for a list in ascending order."""
+        """All items of the page have greater ids than this, in a list in ascending order."""
         return self.after if self.after is not None else -INT64_MAX - 1
 
 
@@ -44,11 +44,11 @@ def requested_page(request: Request) -> Page:
 
 
 def page_body(request: Request, page: Page, items: Sequence[dict[str, Any]], last_id: int | None) -> dict[str, Any]:
-    """The answer: `items`, and `next` with the next page's address while there may be one.
+    """The response: `items`, and `next` with the next page's URL if there may be one.
 
     Args:
-        items: what the page holds, at most `page.limit`.
-        last_id: the id of the last item, None on an empty page.
+        items: of this page, at most `page.limit`.
+        last_id: the id of the last item; None on an empty page.
     """
     body: dict[str, Any] = {"items": list(items)}
     if len(items) == page.limit and last_id is not None:

@@ -1,4 +1,4 @@
-"""Path and query parameters, headers: text that has to become a value or a clear 400."""
+"""Path parameters, query parameters and headers: parsed to values, or refused with a clear 400."""
 
 import re
 from enum import StrEnum
@@ -30,18 +30,18 @@ def to_int64(field: str, text: str) -> int:
 
 
 def path_id(request: Request, field: str) -> int:
-    """The id in the request's path, under the name that the route gave it."""
+    """An id in the request's path. `field` is its name in the route."""
     return to_int64(field, request.path_params[field])
 
 
 def optional_int64(request: Request, field: str) -> int | None:
-    """An integer query parameter, or None where it is absent."""
+    """An integer query parameter; None if it is absent."""
     text = request.query_params.get(field)
     return None if text is None else to_int64(field, text)
 
 
 def optional_choice(request: Request, field: str, choices: type[E]) -> E | None:
-    """A query parameter that is one of an enumeration's values, or None where it is absent."""
+    """A query parameter with one of an enumeration's values; None if it is absent."""
     text = request.query_params.get(field)
     if text is None:
         return None
@@ -52,7 +52,7 @@ def optional_choice(request: Request, field: str, choices: type[E]) -> E | None:
 
 
 def idempotency_key(request: Request) -> str | None:
-    """The `Idempotency-Key` header, or None.
+    """The `Idempotency-Key` header; None if it is absent.
 
     Raises:
         BadInput: empty, longer than `MAX_KEY_LENGTH`, or not printable ASCII.
@@ -68,7 +68,7 @@ def idempotency_key(request: Request) -> str | None:
 def preferred_wait(request: Request) -> float | None:
     """Seconds of `Prefer: wait=N` (RFC 7240), at most `MAX_WAIT_SECONDS`; None without the preference.
 
-    A preference that cannot be read is ignored, as the standard asks.
+    An invalid preference is ignored, as the standard demands.
     """
     match = _WAIT.search(", ".join(request.headers.getlist("prefer")))
     return min(float(match[1]), MAX_WAIT_SECONDS) if match else None

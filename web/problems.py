@@ -1,13 +1,13 @@
 """Errors as `application/problem+json` (RFC 9457).
 
-    Problem                the request cannot be served; carries the status and what to do about it
+    Problem                the request cannot be served; has the status, and what to do
     ├── BadInput           400, names each field that is wrong
     ├── NotFound           404
     ├── Conflict           409
     ├── Unprocessable      422
     └── Unavailable        503, with Retry-After
 
-Any other exception becomes a 500 that tells nothing of the inside, and is logged with its traceback.
+Any other exception becomes a 500 without internal details; the log has its traceback.
 """
 
 import logging
@@ -26,15 +26,15 @@ log = logging.getLogger(__name__)
 RETRY_AFTER_SECONDS = 1
 
 TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
-"""As RFC 9110 calls them; Python's own names for them changed with 3.13."""
+"""Names of RFC 9110; Python's names for these codes changed in 3.13."""
 
 
 class Problem(Exception):
-    """An answer other than 2xx, as the client sees it.
+    """An error response.
 
     Attributes:
         status: HTTP status code.
-        detail: what is wrong with this request and what to do.
+        detail: what is wrong with this request, and what to do.
         extensions: further members of the problem object, e.g. `errors`.
         headers: HTTP headers of the answer.
     """
@@ -54,7 +54,7 @@ class Problem(Exception):
 
 
 class BadInput(Problem):
-    """400: `errors` holds a (field, what is wrong) pair for each fault found."""
+    """400: `errors` has a pair (field, what is wrong) for each error."""
 
     def __init__(self, errors: Sequence[tuple[str, str]]) -> None:
         self.errors = list(errors)
@@ -64,14 +64,14 @@ class BadInput(Problem):
 
 
 class NotFound(Problem):
-    """404: there is no such thing."""
+    """404: there is no such resource."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(HTTPStatus.NOT_FOUND, detail)
 
 
 class Conflict(Problem):
-    """409: the thing is in a state that does not allow it."""
+    """409: the resource's state does not allow the request."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(HTTPStatus.CONFLICT, detail)
@@ -85,7 +85,7 @@ class Unprocessable(Problem):
 
 
 class Unavailable(Problem):
-    """503: not now; the same request can be answered a moment later."""
+    """503: the same request can succeed a moment later."""
 
     def __init__(self, detail: str) -> None:
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
@@ -93,7 +93,7 @@ class Unavailable(Problem):
 
 
 def problem_response(problem: Problem) -> Response:
-    """The problem as an HTTP answer."""
+    """The problem as an HTTP response."""
     body = {
         "type": "about:blank",
         "title": TITLES.get(problem.status, HTTPStatus(problem.status).phrase),
@@ -123,7 +123,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 
 def _methods_of(request: Request) -> set[str]:
-    # Starlette names those of the first route with this path only, and a list has one route for each method.
+    # Starlette names the methods of the first matching route only; here GET and POST of a path are two routes.
     routes = [route for route in request.app.routes if isinstance(route, Route)]
     matching = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
     return {method for route in matching for method in route.methods or ()}
@@ -137,14 +137,14 @@ async def _on_outage(request: Request, error: Exception) -> Response:
 
 async def _on_bug(request: Request, error: Exception) -> Response:
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return problem_response(Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed; the fault is in its log"))
+    return problem_response(Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed; its log has the error"))
 
 
 def exception_handlers(outages: Sequence[type[Exception]]) -> dict[Any, Any]:
     """The handlers for `Starlette(exception_handlers=...)`.
 
     Args:
-        outages: the driver's errors that mean "the database is away": they become a 503.
+        outages: the driver's errors while the database is away; answered with 503.
     """
     return {
         Problem: _on_problem,

@@ -1,4 +1,4 @@
-"""The bridge's side of the stream: where each partition stands, and what is appended after that."""
+"""The stream EVENTS as the bridge uses it: the position of each Kafka partition in it, and appending to it."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,37 +11,38 @@ from services.bridge.translate import Message, partition_subjects
 log = logging.getLogger(__name__)
 
 MAX_BATCH = 1000
-"""What the server takes in one atomic batch."""
+"""The server's limit for one atomic batch."""
 
-MAX_CHAIN = 12
-"""Up to so many are published one by one: for a batch the server makes a file of its own, which takes longer."""
+MAX_PIPELINED = 12
+"""Up to this many messages are published one by one, pipelined. For an atomic batch the server creates a file, which
+takes longer than a few single messages."""
 
 
 class EventStream:
     """The stream EVENTS, written by one bridge at a time.
 
-    Every publish names the sequence that the stream must end with. So a failed publish cannot be
-    skipped past by the next one, and a second bridge is refused instead of interleaved.
+    Each publish names the sequence that the stream must end with (a fence). So no publish can succeed after a failed
+    one, and a second bridge is refused.
     """
 
     def __init__(self, writer: EventsWriter) -> None:
         self._writer = writer
         self._last_sequence = 0
         self._partition_ends: dict[str, int] = {}
-        """The last sequence of each partition, by its subjects."""
+        """The last sequence of each partition, by the partition's subjects."""
 
     async def open(self) -> None:
-        """Takes note of where the stream ends; to be done before the positions are read.
+        """Reads where the stream ends. Call it before `next_offsets`.
 
-        Whatever another bridge stores after this makes the first publish fail, so positions that
-        are read later are neither too low nor too high unnoticed.
+        If another bridge stores a message after this, the first publish is refused. So positions that are read after
+        `open` cannot be wrong without an error.
         """
         self._last_sequence = await self._writer.open()
 
     async def check(self) -> None:
-        """Looks whether the stream still ends where this bridge believes.
+        """Checks that the stream ends where this bridge left it.
 
-        An append would find out; without one, a lost tail would stay lost.
+        An append would notice a lost tail as well. Without traffic there is no append, so an idle bridge calls this.
 
         Raises:
             Fenced: the stream does not end where this bridge left it.
@@ -51,10 +52,10 @@ class EventStream:
             raise Fenced(f"the stream ends with message {last_sequence}, not {self._last_sequence}")
 
     async def next_offsets(self, topics: Iterable[Topic]) -> dict[Partition, int]:
-        """For each partition that has messages in the stream, the Kafka offset after the last one's.
+        """The next Kafka offset to read, for each partition that has messages in the stream.
 
-        A message from a topic with another id tells nothing about this one, whose offsets start
-        again at 0: the partition is left out, to be read from its beginning.
+        If the last message came from a topic with another id, the topic was recreated and its offsets start again at 0.
+        Such a partition is left out: it is read from its beginning.
 
         Raises:
             Fenced: another bridge has stored something since the stream was opened.
@@ -66,51 +67,50 @@ class EventStream:
                 if headers.get(KAFKA_TOPIC_ID) == topic.id:
                     offsets[topic.name, partition] = int(headers[KAFKA_OFFSET]) + 1
                 elif headers:
-                    log.warning("%s/%d was made anew: read from its beginning", topic.name, partition)
+                    log.warning("%s/%d was recreated: it is read from its beginning", topic.name, partition)
         return offsets
 
     async def _last_headers(self, topic: str, partition: int) -> Mapping[str, str]:
         subjects = partition_subjects(topic, partition)
         sequence, headers = await self._writer.last_message(subjects) or (0, {})
         if sequence > self._last_sequence:
-            # Were that message lost again, the stream would end where it was opened, and the fence
-            # would let this bridge go on from a position that the stream has not got.
+            # If that message vanished again, the fence would match, and this bridge would skip records.
             raise Fenced(f"another bridge stored message {sequence}, after {self._last_sequence}")
         self._partition_ends[subjects] = sequence
         return headers
 
     async def append(self, messages: Sequence[Message]) -> None:
-        """Stores the messages in order, a batch whole or not at all.
+        """Stores the messages in order.
 
-        An event that the server still remembers is left out: it is in the stream already.
+        An event whose id is in the server's deduplication window is left out: it is in the stream already.
 
         Raises:
-            Fenced: open the stream again and resume from its position; what was stored by then is in order.
-            nats.errors.Error: not known to be stored; the same.
+            Fenced: open the stream again and resume from its position. What is stored is in order.
+            nats.errors.Error: it is not known what is stored. Do the same.
         """
         for start in range(0, len(messages), MAX_BATCH):
             batch = messages[start : start + MAX_BATCH]
-            if len(batch) <= MAX_CHAIN or not await self._append_whole(batch):
-                await self._append_in_chains(batch)
+            if len(batch) <= MAX_PIPELINED or not await self._append_atomically(batch):
+                await self._append_pipelined(batch)
 
-    async def _append_whole(self, batch: Sequence[Message]) -> bool:
+    async def _append_atomically(self, batch: Sequence[Message]) -> bool:
         try:
             last_sequence = await self._writer.publish_batch(batch, self._last_sequence)
         except RepeatInBatch:
-            # Debezium repeats rows after a crash of Connect. One at a time, the server says which.
-            log.info("a batch of %d holds a repeated event: its messages are published one by one", len(batch))
+            # Debezium repeats rows after a crash of Connect. Published one by one, only the repeats are refused.
+            log.info("a batch of %d has a repeated event: its messages are published one by one", len(batch))
             return False
         self._stored(batch, last_sequence)
         return True
 
-    async def _append_in_chains(self, messages: Sequence[Message]) -> None:
+    async def _append_pipelined(self, messages: Sequence[Message]) -> None:
         while messages:
-            chain = sorted(messages[:MAX_CHAIN], key=lambda message: message.partition_subjects)
-            if not all(message.event_id for message in chain):
-                chain = [messages[0]]  # one without an id cannot be named by the next one
-            done, last_sequence = await self._writer.publish_chain(chain, self._last_sequence, self._partition_ends)
-            self._stored(chain[: last_sequence - self._last_sequence], last_sequence)
-            messages = [*chain[done:], *messages[len(chain) :]]
+            group = sorted(messages[:MAX_PIPELINED], key=lambda message: message.partition_subjects)
+            if not all(message.event_id for message in group):
+                group = [messages[0]]  # the fence of the next message would need this one's id
+            done, last_sequence = await self._writer.publish_pipelined(group, self._last_sequence, self._partition_ends)
+            self._stored(group[: last_sequence - self._last_sequence], last_sequence)
+            messages = [*group[done:], *messages[len(group) :]]
 
     def _stored(self, messages: Sequence[Message], last_sequence: int) -> None:
         for sequence, message in enumerate(messages, self._last_sequence + 1):

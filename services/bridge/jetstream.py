@@ -1,4 +1,4 @@
-"""Publishing to the stream EVENTS: fenced, as an atomic batch or as a chain of messages, and asking where it ends."""
+"""Publishing to the stream EVENTS with a fence: as an atomic batch, or pipelined message by message."""
 
 import asyncio
 import itertools
@@ -37,19 +37,18 @@ class _ErrorCode(IntEnum):
 
 
 class Fenced(Exception):
-    """The stream does not end where this bridge left it: another bridge writes, or it was replaced."""
+    """The stream does not end where this bridge left it: another bridge writes to it, or it was replaced."""
 
 
 class RepeatInBatch(Exception):
-    """The server remembers one of the batch's event ids; nothing of the batch was stored."""
+    """One of the batch's event ids is in the server's deduplication window. Nothing of the batch was stored."""
 
 
 class EventsWriter:
-    """The stream EVENTS as the bridge needs it.
+    """Writes to the stream EVENTS.
 
-    All publishing raises Fenced, with nothing stored, when the stream does not end with the expected
-    sequence or the connection is not the one that `open` looked through, and nats.errors.Error when it
-    is not known whether something was stored.
+    All publishing raises Fenced if the stream does not end with the expected sequence, or if the connection was
+    replaced since `open`; nothing is stored then. It raises nats.errors.Error if it is not known what is stored.
     """
 
     def __init__(self, client: Client) -> None:
@@ -59,7 +58,7 @@ class EventsWriter:
     async def open(self) -> int:
         """Creates or reconciles the streams and returns the last sequence of EVENTS.
 
-        Consumers whose position lies beyond that are deleted, for the stream has lost its tail.
+        If the stream has lost its tail, consumers may point past its end. Those are deleted.
 
         Raises:
             ConnectionGone: the connection is closed for good.
@@ -71,18 +70,18 @@ class EventsWriter:
         while True:
             last_sequence = await self.last_sequence()
             overtaken = await consumers_beyond(self._client, EVENTS, last_sequence)
-            # More messages by now: another bridge stored them between the two questions.
+            # If the end has moved, another bridge stored messages between the two requests: ask again.
             if not overtaken or await self.last_sequence() == last_sequence:
                 break
         for name in overtaken:
-            # Before the first append: a refilled stream would soon reach the consumer's position,
-            # and what comes to stand below it would never be delivered.
-            log.warning("the stream lost messages that %s was handed: it starts from the beginning", name)
+            # Before the first append: messages that refill the stream up to the consumer's position would never be
+            # delivered to it.
+            log.warning("the stream lost messages that %s had received: it starts from the beginning", name)
             await delete_consumer(self._client, EVENTS, name)
         return last_sequence
 
     async def last_sequence(self) -> int:
-        """Where EVENTS ends now."""
+        """The last sequence of EVENTS."""
         return int((await ensure_stream(self._client, EVENTS))["last_seq"])
 
     async def last_message(self, subjects: str) -> tuple[int, Mapping[str, str]] | None:
@@ -93,35 +92,39 @@ class EventsWriter:
             return None
         return int(message.seq or 0), message.headers or {}
 
-    async def publish_chain(
+    async def publish_pipelined(
         self, messages: Sequence[Message], expected: int, partition_ends: Mapping[str, int]
     ) -> tuple[int, int]:
-        """Stores messages one by one, sent at once; returns how many are dealt with, and the stream's last sequence.
+        """Publishes messages one by one without waiting for each ack.
 
-        A repeat is left out. What follows it is refused, as its sequence does not fit any more, and is to be published
-        again.
+        A repeat is left out. The messages after it are refused, because their expected sequences do not match any more.
+        The caller publishes those again.
 
         Args:
-            messages: those of a partition stand together. None but the last may be without an event id.
-            partition_ends: the last sequence of each partition by its subjects; 0 where left out.
+            messages: the messages of a partition must be neighbours. Only the last message may have no event id.
+            expected: the sequence that the stream must end with.
+            partition_ends: the last sequence of each partition, by the partition's subjects; 0 for others.
+
+        Returns:
+            How many messages are stored or left out, and the stream's last sequence.
 
         Raises:
-            Fenced: as above; but some may be stored if another bridge interfered.
+            Fenced: as above, but the first messages may be stored if another bridge wrote at the same time.
         """
         self._require_same_connection()
-        requests = itertools.starmap(self._request, _chained(messages, expected, partition_ends))
-        for place, ack in enumerate(await asyncio.gather(*requests, return_exceptions=True)):
+        requests = itertools.starmap(self._request, _fenced(messages, expected, partition_ends))
+        for number, ack in enumerate(await asyncio.gather(*requests, return_exceptions=True)):
             if isinstance(ack, BaseException):
                 raise ack
             if ack.get("duplicate"):
-                return place + 1, expected + place
+                return number + 1, expected + number
         return len(messages), expected + len(messages)
 
     async def publish_batch(self, messages: Sequence[Message], expected: int) -> int:
         """Stores two or more messages, all or none, and returns the stream's last sequence.
 
         Raises:
-            RepeatInBatch: the server remembers one of the event ids.
+            RepeatInBatch: one of the event ids is in the server's deduplication window.
         """
         self._require_same_connection()
         batch_id = uuid4().hex
@@ -136,10 +139,10 @@ class EventsWriter:
         return int((await self._request(message, headers | {BATCH_COMMIT: "1"}))["seq"])
 
     def _require_same_connection(self) -> None:
-        # Behind a new connection is a server that may have lost its tail. For a bridge that has been idle since
-        # before that tail, the end still fits, but the consumers beyond it have to go before the first append.
+        # After a reconnect the stream may be truncated: consumers that point past its end must be deleted before the
+        # first append. The fence alone does not notice it if this bridge has stored nothing in the lost tail.
         if not self._client.is_connected or self._client.stats["reconnects"] != self._connection:
-            raise Fenced("the connection was replaced: the stream has to be looked at again")
+            raise Fenced("the connection was replaced: the stream must be opened again")
 
     async def _request(self, message: Message, headers: dict[str, str]) -> dict[str, Any]:
         reply = await self._client.request(message.subject, message.payload, timeout=PUBLISH_SECONDS, headers=headers)
@@ -155,18 +158,19 @@ class EventsWriter:
         raise APIError(**error)
 
 
-def _chained(
+def _fenced(
     messages: Sequence[Message], expected: int, partition_ends: Mapping[str, int]
 ) -> Iterator[tuple[Message, dict[str, str]]]:
-    """Each message with headers by which it is stored only if the stream ends with what the bridge takes it for.
+    """Each message with the headers of its fence.
 
-    The sequence alone does not tell: another bridge may have put a message in the place of one that was refused here.
-    So a message names the one before it where both are of one partition: while that is the last in the stream, none
-    that follows it in Kafka is stored yet. The first of a further partition names the sequence where that one ends.
+    The expected last sequence alone is not enough: if a message is refused, another bridge may store a message of its
+    own at the same sequence. So each message also names the event id of the message before it, if both are of one
+    partition: as long as that id is the last in the stream, no later record of the partition is stored. The first
+    message of each further partition names the last sequence of that partition.
     """
     before: Message | None = None
-    for place, message in enumerate(messages):
-        headers = message.headers | {EXPECTED_LAST_SEQUENCE: str(expected + place)}
+    for number, message in enumerate(messages):
+        headers = message.headers | {EXPECTED_LAST_SEQUENCE: str(expected + number)}
         subjects = message.partition_subjects
         if before and before.partition_subjects == subjects:
             headers[EXPECTED_LAST_MESSAGE_ID] = before.headers[MESSAGE_ID]

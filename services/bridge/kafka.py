@@ -1,6 +1,6 @@
-"""The Kafka side of the bridge: records of given partitions from given offsets on.
+"""Reading Kafka: the records of given partitions from given offsets on.
 
-No consumer group and no committed offset: the position lives in the stream.
+There is no consumer group and no committed offset: the position is in the stream.
 """
 
 import asyncio
@@ -25,11 +25,11 @@ POLL_SECONDS = 1.0
 ADMIN_SECONDS = 10.0
 
 CONSUMER_CONFIG: KafkaConfig = {
-    # Required by the library, and never joined: partitions are assigned by hand.
+    # The library requires a group id. The group is never joined: partitions are assigned by hand.
     "group.id": "bridge",
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
-    # A position that Kafka has not got (any more): from the first record that it has.
+    # If Kafka does not have the offset (any more), reading starts at its first record.
     "auto.offset.reset": "earliest",
     "isolation.level": "read_committed",
     "fetch.wait.max.ms": 500,
@@ -43,7 +43,7 @@ CONSUMER_CONFIG: KafkaConfig = {
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic as it is now; another `id` means another topic under the same name."""
+    """A topic. A topic that was recreated under the same name has another `id`."""
 
     name: str
     id: str
@@ -55,11 +55,11 @@ Partition = tuple[str, int]
 
 
 class TopicsChanged(Exception):
-    """A topic was made anew or has got more partitions."""
+    """A topic was recreated, or has more partitions than before."""
 
 
 class KafkaRecords:
-    """Reads Kafka; the client library blocks, so it has a thread of its own.
+    """Reads Kafka. The client library blocks, so it runs in a thread of its own.
 
     Args:
         login: where Kafka is and who logs in.
@@ -100,7 +100,7 @@ class KafkaRecords:
     async def start(self, topics: Sequence[Topic], offsets: Mapping[Partition, int]) -> None:
         """Reads all partitions of the topics from these offsets on.
 
-        A partition without an offset, or with one that Kafka has not got, is read from the first record that it has.
+        A partition without an offset, or with an offset that Kafka does not have, is read from its first record.
         """
         self._topic_ids = {topic.name: topic.id for topic in topics}
         partitions = [
@@ -111,24 +111,23 @@ class KafkaRecords:
         await self._in_thread(self._open, partitions)
 
     async def take(self, limit: int) -> list[Record]:
-        """Waits up to `POLL_SECONDS` for a record and returns it with those that came along.
+        """Waits up to `POLL_SECONDS` for a record, and returns it with those that are there too.
 
         Raises:
-            KafkaException: a partition cannot be read; start anew.
-            TopicsChanged: a partition's offsets go back; the same.
+            KafkaException: a partition cannot be read; call `start` again.
+            TopicsChanged: a partition's offsets decrease; the same.
         """
         return [self._record(message) for message in await self._in_thread(self._take, limit)]
 
     def _open(self, partitions: list[TopicPartition]) -> None:
-        # A new client each time: an old one does not get over a Kafka that was wiped, it keeps
-        # what it knew of the old topics' leaders and waits for them in silence.
+        # A new client each time: after Kafka was wiped, an old client waits for the old topics' leaders without end.
         self._close()
         self._consumer = Consumer(self._consumer_config)
         self._next_offsets = {}
         for partition in partitions:
             _, end = self._consumer.get_watermark_offsets(partition, timeout=ADMIN_SECONDS)
             if partition.offset > end:
-                log.warning("%s/%d ends at %d, before %d", partition.topic, partition.partition, end, partition.offset)
+                log.warning("%s/%d ends at %d, below %d", partition.topic, partition.partition, end, partition.offset)
                 partition.offset = OFFSET_BEGINNING
             self._next_offsets[partition.topic, partition.partition] = max(partition.offset, 0)
         self._consumer.assign(partitions)
@@ -150,7 +149,7 @@ class KafkaRecords:
 
     def _take(self, limit: int) -> list[Message]:
         assert self._consumer is not None, "start() first"
-        # consume(n, timeout) would hold the first record back until n have come or the timeout has passed.
+        # consume(n, timeout) alone would hold back the first record until n records or the timeout have come.
         first = self._consumer.poll(POLL_SECONDS)
         if first is None:
             return []
@@ -165,10 +164,12 @@ class KafkaRecords:
         assert partition is not None
         assert offset is not None
         if offset < self._next_offsets[topic, partition]:
-            # The client goes on with the new topic of the same name, and says nothing.
-            raise TopicsChanged(f"{topic}/{partition} goes on at {offset}, not {self._next_offsets[topic, partition]}")
+            # librdkafka switches to a recreated topic without an error.
+            raise TopicsChanged(
+                f"{topic}/{partition} is at offset {offset}, below {self._next_offsets[topic, partition]}"
+            )
         self._next_offsets[topic, partition] = offset + 1
-        # Bytes or None: str is only what a producer may put in.
+        # The library's type has str too, which only a producer may pass.
         headers = cast("Sequence[tuple[str, bytes | None]]", message.headers() or ())
         return Record(topic, self._topic_ids[topic], partition, offset, message.value() or b"", headers)
 

@@ -1,9 +1,8 @@
-"""From a Kafka record to a JetStream message.
+"""Translates a Kafka record to a JetStream message.
 
-Pure. Every record becomes exactly one message, even one that nobody can read: the position in Kafka
-is taken from the stream, so a record left out would be a gap, and the consumers have a place for
-what they cannot read. A record that the stream would refuse leaves a message of the same position that
-says why; its content stays in Kafka.
+Pure. Each record becomes exactly one message, even a record that nobody can read. The bridge reads its position from
+the stream, so a record without a message would be a gap. Consumers turn unreadable messages into dead letters. If the
+stream would refuse a record, its message has the same position, no content, and a header that says why.
 """
 
 import re
@@ -14,26 +13,26 @@ from functools import lru_cache
 from contracts.headers import ID, KAFKA_OFFSET, KAFKA_PARTITION, KAFKA_TOPIC, KAFKA_TOPIC_ID, MESSAGE_ID, PROBLEM, TYPE
 
 UNREADABLE = "Unreadable"
-"""The type token of a record that names no event type of its own."""
+"""The type token in the subject of a record without a valid event type."""
 
 LARGEST_PAYLOAD = 2**20
 LARGEST_HEADERS = 2**15
-"""Bytes. The server takes twice as much, of a message (max_payload) and of its headers (64 KiB): a dead letter has some
-more. Larger records can come, for Kafka's limit counts them as they are compressed."""
+"""Bytes. The server accepts twice as much of both (max_payload, and 64 KiB of headers): a dead letter is a little
+larger than its message. Larger records exist because Kafka's limit counts compressed bytes."""
 
 _TYPE_TOKEN = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,127}")
-# What NATS takes as a header's name, but for those by which a message speaks to the server or to its client.
+# Names that NATS accepts, without those that the server or the client library would act on.
 _HEADER_NAME = re.compile(r"(?i)(?!nats-|status$|description$)[!#$%&'*+\-.^_`|~0-9a-z]+")
 _NOT_IN_A_HEADER = re.compile(r"[\r\n\x00]")
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A Kafka record with where it stood.
+    """A Kafka record and its position.
 
     Attributes:
         topic: `events.<aggregate>`.
-        topic_id: Kafka's own id of the topic, another one after the topic or the cluster was made anew.
+        topic_id: Kafka's id of the topic. A topic that was recreated under the same name has another id.
         headers: as Debezium wrote them; a value may be None.
     """
 
@@ -74,10 +73,10 @@ def translate(record: Record) -> Message:
     payload, event_type = record.value, headers.get(TYPE, "")
     token = event_type if _TYPE_TOKEN.fullmatch(event_type) else UNREADABLE
     if (size := _size(headers)) > LARGEST_HEADERS:
-        headers = {PROBLEM: f"the record's headers have {size} bytes, {LARGEST_HEADERS} are taken: see Kafka"}
+        headers = {PROBLEM: f"the record's headers have {size} bytes, the limit is {LARGEST_HEADERS}: read it in Kafka"}
     if (size := len(payload)) > LARGEST_PAYLOAD:
         payload = b""
-        headers[PROBLEM] = f"the record has {size} bytes, {LARGEST_PAYLOAD} are taken: see Kafka"
+        headers[PROBLEM] = f"the record has {size} bytes, the limit is {LARGEST_PAYLOAD}: read it in Kafka"
     if headers.get(ID):
         headers[MESSAGE_ID] = headers[ID]
     headers[KAFKA_TOPIC] = record.topic
@@ -87,13 +86,13 @@ def translate(record: Record) -> Message:
     return Message(f"{record.topic}.{record.partition}.{token}", headers, payload)
 
 
-@lru_cache(maxsize=256)  # the same few names in every record
+@lru_cache(maxsize=256)  # every record has the same few names
 def _is_header_name(name: str) -> bool:
     return _HEADER_NAME.fullmatch(name) is not None
 
 
 def _size(headers: Mapping[str, str]) -> int:
-    """On the wire, with a colon, a space and the line's end for each."""
+    """Bytes on the wire: each header has a colon, a space and a line end too."""
     return sum(len(name) + len(value.encode()) + 4 for name, value in headers.items())
 
 

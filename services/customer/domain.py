@@ -1,7 +1,7 @@
-"""Credit: who may have how much of it, decided once for each order.
+"""Credit decisions: one for each order.
 
-Pure: states and an event go in, new states and at most one event come out. The handlers load the
-states under a lock and store what comes out, in one transaction.
+Pure functions: they take states and an event, and return new states and at most one event. The handlers load the states
+under a lock and store the new ones, in one transaction.
 """
 
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ from services.customer.events import (
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """A customer and the credit in use; amounts in cents, `0 <= reserved <= credit_limit`."""
+    """A customer and its reserved credit; amounts in cents, `0 <= reserved <= credit_limit`."""
 
     id: int
     name: str
@@ -37,14 +37,14 @@ class Customer:
 
 
 class ReservationState(StrEnum):
-    """What was decided for an order, for good; only RESERVED may still become RELEASED."""
+    """The decision about an order. It is final, except that RESERVED may become RELEASED."""
 
     RESERVED = "RESERVED"
     RELEASED = "RELEASED"
     LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
     UNKNOWN_CUSTOMER = "UNKNOWN_CUSTOMER"
     CANCELLED = "CANCELLED"
-    """A tombstone: the order's end overtook the order itself, which then gets no credit."""
+    """A tombstone: the event of the order's end arrived before OrderCreated. The order gets no credit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What has to be stored and told; a part that is None stays as it is."""
+    """What must be stored and sent; None where nothing changes."""
 
     customer: Customer | None = None
     reservation: Reservation | None = None
@@ -70,12 +70,12 @@ NOTHING = Outcome()
 
 
 def decide(event: OrderEvent, customer: Customer | None, reservation: Reservation | None) -> Outcome:
-    """What an event about an order does to its customer's credit.
+    """Applies an event about an order to its customer's credit.
 
     Args:
         event: what happened to the order.
-        customer: the customer that it names, None if there is no such customer.
-        reservation: what was decided for the order before, None if nothing was.
+        customer: the customer that the event names; None if there is no such customer.
+        reservation: the earlier decision about the order; None if there is none.
     """
     match event:
         case OrderCreated():
@@ -85,7 +85,7 @@ def decide(event: OrderEvent, customer: Customer | None, reservation: Reservatio
 
 
 def created(customer: Customer) -> CustomerCreated:
-    """The event that tells of a new customer."""
+    """The event of a new customer."""
     return CustomerCreated(
         customer_id=customer.id,
         name=customer.name,
@@ -97,7 +97,7 @@ def created(customer: Customer) -> CustomerCreated:
 
 def _reserve(order: OrderCreated, customer: Customer | None, reservation: Reservation | None) -> Outcome:
     if reservation is not None:
-        return NOTHING  # decided before, and told in the same transaction; or cancelled before it came
+        return NOTHING  # decided and sent before, or cancelled before OrderCreated arrived
     total = order.order_total.cents
     if customer is None:
         failed = CustomerValidationFailed(
@@ -109,10 +109,10 @@ def _reserve(order: OrderCreated, customer: Customer | None, reservation: Reserv
         return Outcome(
             refused,
             _decision(order, ReservationState.LIMIT_EXCEEDED),
-            _tell(CreditLimitExceeded, refused, order),
+            _about(CreditLimitExceeded, refused, order),
         )
     charged = replace(customer, reserved=customer.reserved + total, version=customer.version + 1)
-    return Outcome(charged, _decision(order, ReservationState.RESERVED), _tell(CreditReserved, charged, order))
+    return Outcome(charged, _decision(order, ReservationState.RESERVED), _about(CreditReserved, charged, order))
 
 
 def _release(
@@ -122,7 +122,7 @@ def _release(
         return Outcome(reservation=_decision(order, ReservationState.CANCELLED))
     if reservation.state is not ReservationState.RESERVED:
         return NOTHING
-    # A reservation was made for a customer that existed, and customers are never deleted.
+    # The reservation's customer exists: customers are never deleted.
     assert customer is not None
     credited = replace(customer, reserved=customer.reserved - reservation.amount, version=customer.version + 1)
     return Outcome(credited, replace(reservation, state=ReservationState.RELEASED))
@@ -132,7 +132,7 @@ def _decision(order: OrderEvent, state: ReservationState) -> Reservation:
     return Reservation(order.order_id, order.customer_id, order.order_total.cents, state)
 
 
-def _tell(
+def _about(
     kind: type[CreditReserved] | type[CreditLimitExceeded], customer: Customer, order: OrderCreated
 ) -> CustomerEvent:
     return kind(

@@ -1,14 +1,13 @@
-"""The view in MongoDB: the only file that knows the driver.
+"""The view in MongoDB. Implements services.history.ports; the only file that imports the driver.
 
-Collections, amounts in cents; each generation of the view has two of its own:
+Collections, amounts in cents; each generation of the view has two of its own (docs/adr/0010):
 
     customers_<generation>  {_id: customer id, name, creditLimit, version}
     orders_<generation>     {_id: order id, customerId, total, state, reason, version}
-    generations             {_id: "view", live, building, swappedAt}   one document; none: the view was wiped
+    generations             {_id: "view", live, building, swappedAt}   one document; without it the view was wiped
 
-A customer's page is one read of each, by key and by index. Orders are not embedded in their
-customer: such a document is written anew with each order, and has to forget old ones before
-MongoDB's 16 MB (docs/adr/0006). What generations are for is in docs/adr/0010.
+A customer's page takes one read of each collection, by key and by index. Orders are not embedded in their customer
+(docs/adr/0006).
 """
 
 import asyncio
@@ -28,16 +27,16 @@ from services.history.projection import Changes
 Document = dict[str, Any]
 
 NEWEST_ORDERS = 100
-"""How many orders a customer's page shows; the others are on the pages of the list."""
+"""Orders on a customer's page; the others are on the pages of the list."""
 
 THE_VIEW: Document = {"_id": "view"}
 
-# Acknowledged only when it is in the journal on disk.
+# A write is acknowledged when it is in the journal on disk.
 DURABLE = WriteConcern(w="majority", j=True)
 
 TRANSIENT_CODES = frozenset(
     {
-        11000,  # two instances create the same document: the later one, repeated, becomes an update
+        11000,  # two instances insert the same document: the retry of the later one is an update
         11600,  # interrupted at shutdown
         11602,  # interrupted by a change of primary
         91,  # shutdown in progress
@@ -45,17 +44,17 @@ TRANSIENT_CODES = frozenset(
         10107,  # not writable primary
         13435,  # not primary, no secondary reads
         13436,  # not primary or recovering
-        13,  # unauthorized, and
-        18,  # authentication failed: after a wipe the user is made again with the view's database
-        175,  # query killed, and
-        43,  # cursor not found: the collection was dropped under a reader, who reads again from another
+        13,  # unauthorized: after a wipe the keeper creates the user again
+        18,  # authentication failed: the same
+        175,  # query killed: the collection was dropped during a read
+        43,  # cursor not found: the same
         215,  # the database is being dropped
     }
 )
 
 
 class ViewUnavailable(Exception):
-    """MongoDB refuses for now; a retry can cure it."""
+    """MongoDB refuses the operation at the moment. A retry can succeed."""
 
 
 class ViewBeingBuilt(Exception):
@@ -73,7 +72,7 @@ R = TypeVar("R")
 
 
 def _names_outages(method: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
-    """Lets a method raise ViewUnavailable where MongoDB's refusal passes by itself."""
+    """Makes a method raise ViewUnavailable for MongoDB's transient errors."""
 
     @wraps(method)
     async def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -96,7 +95,7 @@ class Generation:
 
     @_names_outages
     async def prepare(self) -> None:
-        """Creates the index that a customer's orders are found by."""
+        """Creates the index that finds a customer's orders."""
         await self.orders.create_indexes([IndexModel([("customerId", ASCENDING), ("_id", DESCENDING)])])
 
     @_names_outages
@@ -106,12 +105,12 @@ class Generation:
 
     @_names_outages
     async def apply(self, changes: Changes) -> None:
-        """Writes the newest states; one that is not newer than what is stored changes nothing.
+        """Writes the newest states. A state that is not newer than the stored one changes nothing.
 
-        Can be repeated after any failure: taking a state twice is taking it once.
+        It is idempotent: after any failure it can be repeated.
 
         Raises:
-            one of TRANSIENT_ERRORS: MongoDB is away or asks for a repetition.
+            One of TRANSIENT_ERRORS: MongoDB is away, or asks for a retry.
         """
         await asyncio.gather(
             _write(self.customers, [_customer_update(state) for state in changes.customers.values()]),
@@ -142,7 +141,7 @@ class Generation:
 
     @_names_outages
     async def count_customers(self) -> int:
-        """Counted, not estimated: the estimate is wrong after MongoDB was killed."""
+        """An exact count: MongoDB's estimate is wrong after it was killed."""
         return int(await self.customers.count_documents({}, hint="_id_"))
 
     @_names_outages
@@ -161,7 +160,7 @@ class Generation:
 
 
 class Views:
-    """Says which generation of the view counts, and reads from the live one.
+    """Stores which generations of the view count, and reads from the live one.
 
     Args:
         url: MongoDB's, with the database's name.
@@ -188,7 +187,7 @@ class Views:
 
     @_names_outages
     async def look(self) -> Generations:
-        """Which generations count at present; none of them in a database that is new, or was wiped."""
+        """Which generations count at present; none in a database that is new or was wiped."""
         milliseconds = {"$subtract": ["$$NOW", "$swappedAt"]}
         found = await self._generations.find_one(THE_VIEW, {"live": 1, "building": 1, "live_for": milliseconds})
         generations = Generations()
@@ -199,18 +198,18 @@ class Views:
 
     @_names_outages
     async def begin(self) -> str | None:
-        """Names a new generation to be built, and returns the name; None while another one is."""
-        name = token_hex(4)  # never the same again: a place in the stream belongs to it by its name
+        """Names a new generation to be built, and returns its name; None while another one is being built."""
+        name = token_hex(4)  # never used again: the generation's durable consumer has this name
         beginning = {"$set": {"building": name}, "$setOnInsert": {"live": None, "swappedAt": None}}
         try:
             await self._generations.update_one({**THE_VIEW, "building": None}, beginning, upsert=True)
-        except DuplicateKeyError:  # the document is there, and building another one
+        except DuplicateKeyError:  # the document exists, and another generation is being built
             return None
         return name
 
     @_names_outages
     async def swap(self, name: str) -> bool:
-        """Makes the generation that is being built the live one; False if it is not that (any more)."""
+        """Makes the generation that is being built the live one; False if it is not being built any more."""
         swapping = {"$set": {"live": name, "building": None}, "$currentDate": {"swappedAt": True}}
         return (await self._generations.update_one({**THE_VIEW, "building": name}, swapping)).modified_count == 1
 
@@ -233,10 +232,10 @@ class Views:
         return await self._read(lambda live: live.find_order(order_id))
 
     async def _read(self, read: Callable[[Generation], Awaitable[R]]) -> R:
-        """Reads from the live generation; each read of this class is as the generation's own.
+        """Reads from the live generation.
 
-        What was read counts only if the generation is still live behind it. Otherwise it may be a wiped one, which
-        fills with whatever comes next, or one of long ago whose collections are dropped: both look like an answer.
+        The answer counts only if the generation is still live after the read. Otherwise it may come from a view that was
+        wiped and is being filled again, or from collections that were dropped.
 
         Raises:
             ViewBeingBuilt: no generation is live.
@@ -258,7 +257,7 @@ async def _write(collection: AsyncIOMotorCollection[Document], updates: Sequence
 def _is_transient(error: OperationFailure) -> bool:
     if isinstance(error, BulkWriteError):
         codes = {fault["code"] for fault in error.details["writeErrors"]}
-        return codes <= TRANSIENT_CODES  # none at all: only the journal's confirmation is missing
+        return codes <= TRANSIENT_CODES  # no codes at all: only the journal's acknowledgement is missing
     return error.code in TRANSIENT_CODES
 
 
@@ -280,6 +279,6 @@ def _order_update(state: OrderState) -> UpdateOne:
 
 def _take_if_newer(document_id: int, document: Mapping[str, Any]) -> UpdateOne:
     is_newer = {"$gt": [document["version"], {"$ifNull": ["$version", 0]}]}
-    # $literal, or a name such as "$version" would be read as an expression.
+    # $literal: a customer's name such as "$version" must not be evaluated as an expression.
     taken = {"$cond": [is_newer, {"$literal": {"_id": document_id, **document}}, "$$ROOT"]}
     return UpdateOne({"_id": document_id}, [{"$replaceWith": taken}], upsert=True)

@@ -1,4 +1,4 @@
-"""Waiting for orders to become final, for `Prefer: wait`."""
+"""Waiters: requests with `Prefer: wait` that wait for an order to become final."""
 
 import asyncio
 from collections import defaultdict
@@ -7,20 +7,20 @@ from contextlib import asynccontextmanager
 
 from services.order.domain import Order
 
-LOOK_AGAIN_SECONDS = 0.5
-"""Another instance may have settled the order, which is seen only in the database."""
+POLL_SECONDS = 0.5
+"""Between two queries of a waiter. If another instance settles the order, only the database shows it."""
 
 Find = Callable[[int], Awaitable[Order | None]]
 
 
 class Waiting:
-    """Who waits for which order; told by the handlers after their commit."""
+    """The waiters by order. Handlers call `announce` after their commit."""
 
     def __init__(self) -> None:
         self._waiters: dict[int, set[asyncio.Future[Order]]] = defaultdict(set)
 
     def announce(self, orders: Iterable[Order]) -> None:
-        """Hands these orders, which are final, to whoever waits for them."""
+        """Hands final orders to their waiters, which then do not query the database again."""
         for order in orders:
             for waiter in self._waiters.get(order.id, ()):
                 if not waiter.done():
@@ -29,22 +29,23 @@ class Waiting:
     async def until_settled(
         self, find: Find, order_id: int, seconds: float, *, just_placed: bool = False
     ) -> Order | None:
-        """The order as soon as it is not PENDING any more, or as it is after `seconds`; None if unknown.
+        """The order as soon as it is not PENDING, or its state after `seconds`; None if there is no such order.
 
         Args:
-            just_placed: it is PENDING for sure, and not looked at before there is news.
+            find: queries the order.
+            just_placed: the order was placed by this request. Its first query is saved: it would be PENDING.
         """
         deadline = asyncio.get_running_loop().time() + seconds
-        # Registered before the first look, or a decision between look and wait would be missed.
+        # Registered before the first query: a decision between the query and the wait would be missed otherwise.
         async with self._registered(order_id) as waiter:
-            if just_placed and await _is_settled(waiter, min(seconds, LOOK_AGAIN_SECONDS)):
+            if just_placed and await _is_settled(waiter, min(seconds, POLL_SECONDS)):
                 return waiter.result()
             while True:
                 order = await find(order_id)
                 left = deadline - asyncio.get_running_loop().time()
                 if order is None or not order.is_pending or left <= 0:
                     return order
-                if await _is_settled(waiter, min(left, LOOK_AGAIN_SECONDS)):
+                if await _is_settled(waiter, min(left, POLL_SECONDS)):
                     return waiter.result()
 
     @asynccontextmanager
