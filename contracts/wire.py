@@ -1,7 +1,7 @@
 """The payload of events: how it is written and read.
 
-Written: camelCase keys, money as `{"amount": 4}`. Read: with strict types; unknown fields are ignored, so a producer may
-add fields.
+Written: camelCase keys, money as `{"amount": 4}`. Read: with strict types. Unknown fields are ignored, so a producer
+may add fields.
 """
 
 from typing import Annotated, Self

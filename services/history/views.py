@@ -234,8 +234,8 @@ class Views:
     async def _read(self, read: Callable[[Generation], Awaitable[R]]) -> R:
         """Reads from the live generation.
 
-        The answer counts only if the generation is still live after the read. Otherwise it may come from a view that was
-        wiped and is being filled again, or from collections that were dropped.
+        The answer counts only if the generation is still live after the read. Otherwise it may come from a view that
+        was wiped and is being filled again, or from collections that were dropped.
 
         Raises:
             ViewBeingBuilt: no generation is live.
