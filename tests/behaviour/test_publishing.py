@@ -20,7 +20,7 @@ def _message(event_id: str, subject: str = "events.order.0.OrderCreated") -> Mes
 
 async def _publish(writer: EventsWriter, event_id: str, expected: int) -> int:
     """The stream's last sequence after one message."""
-    done, last = await writer.publish_chain([_message(event_id)], expected, {})
+    done, last = await writer.publish_pipelined([_message(event_id)], expected, {})
     assert done == 1
     return last
 
@@ -94,7 +94,7 @@ async def test_a_repeat_in_a_batch_is_seen_before_the_fence(writer: EventsWriter
 
 async def test_a_chain_is_stored_in_order(writer: EventsWriter) -> None:
     await writer.open()
-    assert await writer.publish_chain([_message("a"), _message("b"), _message("c")], 0, {}) == (3, 3)
+    assert await writer.publish_pipelined([_message("a"), _message("b"), _message("c")], 0, {}) == (3, 3)
     last = await writer.last_message("events.order.0.>")
     assert last is not None
     assert (last[0], last[1]["id"]) == (3, "c")
@@ -104,7 +104,7 @@ async def test_a_chain_is_stored_in_order(writer: EventsWriter) -> None:
 async def test_a_chain_ends_with_a_repeat_that_is_left_out(writer: EventsWriter, ids: list[str], done: int) -> None:
     await writer.open()
     await _publish(writer, "a", 0)
-    assert await writer.publish_chain([_message(event_id) for event_id in ids], 1, {}) == (done, done)
+    assert await writer.publish_pipelined([_message(event_id) for event_id in ids], 1, {}) == (done, done)
     assert await writer.last_sequence() == done
 
 
@@ -116,7 +116,7 @@ async def test_nothing_of_a_chain_is_stored_behind_a_message_that_another_bridge
     await another.open()
     await _publish(another, "x", 0)
     with pytest.raises(Fenced):
-        await writer.publish_chain([_message("a"), _message("b"), _message("c")], 0, {})
+        await writer.publish_pipelined([_message("a"), _message("b"), _message("c")], 0, {})
     assert await writer.last_sequence() == 1
 
 
@@ -127,25 +127,25 @@ async def test_nothing_is_chained_to_the_message_it_names_where_another_bridge_h
     another = EventsWriter(client)
     await another.open()
     other_partition = "events.order.1.OrderCreated"
-    await another.publish_chain([_message("y", other_partition), _message("b")], 0, {})
+    await another.publish_pipelined([_message("y", other_partition), _message("b")], 0, {})
     with pytest.raises(Fenced):
-        await writer.publish_chain([_message("a"), _message("b"), _message("z", other_partition)], 0, {})
+        await writer.publish_pipelined([_message("a"), _message("b"), _message("z", other_partition)], 0, {})
     assert await writer.last_sequence() == 2
 
 
 async def test_a_chain_goes_on_in_another_partition_from_where_that_stands(writer: EventsWriter) -> None:
     await writer.open()
     other_partition = "events.order.1.OrderCreated"
-    await writer.publish_chain([_message("y", other_partition)], 0, {})
+    await writer.publish_pipelined([_message("y", other_partition)], 0, {})
     chain = [_message("a"), _message("z", other_partition), _message("zz", other_partition)]
-    assert await writer.publish_chain(chain, 1, {"events.order.1.>": 1}) == (3, 4)
+    assert await writer.publish_pipelined(chain, 1, {"events.order.1.>": 1}) == (3, 4)
 
 
 async def test_the_last_message_is_found_by_a_wildcard(writer: EventsWriter) -> None:
     await writer.open()
     await _publish(writer, "a", 0)
-    await writer.publish_chain([_message("b", "events.order.1.OrderApproved")], 1, {})
-    await writer.publish_chain([_message("c", "events.customer.0.CustomerCreated")], 2, {})
+    await writer.publish_pipelined([_message("b", "events.order.1.OrderApproved")], 1, {})
+    await writer.publish_pipelined([_message("c", "events.customer.0.CustomerCreated")], 2, {})
     found = [await writer.last_message(f"events.order.{partition}.>") for partition in range(3)]
     assert [last and (last[0], last[1]["id"]) for last in found] == [(1, "a"), (2, "b"), None]
 
@@ -171,7 +171,7 @@ async def test_what_was_stored_is_there_after_a_crash_and_still_remembered(nats:
 async def test_what_the_bridge_stored_can_become_a_dead_letter(client: Any, writer: EventsWriter, how: str) -> None:
     await writer.open()
     messages = [_message("a"), _message("b")]
-    await (writer.publish_batch(messages, 0) if how == "batch" else writer.publish_chain(messages, 0, {}))
+    await (writer.publish_batch(messages, 0) if how == "batch" else writer.publish_pipelined(messages, 0, {}))
     async with PullSubscription(client, ORDERS) as subscription:
         [delivery] = await subscription.take(1)
         await DeadLetters(client, "orders").bury(delivery, Undecodable("poison"))

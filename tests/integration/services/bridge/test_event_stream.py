@@ -47,7 +47,7 @@ async def test_messages_are_stored_in_order_however_many(client: Client, stream:
 async def test_a_batch_that_holds_a_repeat_is_refused_whole(client: Client) -> None:
     writer = EventsWriter(client)
     last = await writer.open()
-    _, last = await writer.publish_chain([_message(0)], last, {})
+    _, last = await writer.publish_pipelined([_message(0)], last, {})
     with pytest.raises(RepeatInBatch):
         await writer.publish_batch([_message(1), _message(0), _message(2)], last)
     assert await _payloads(client) == [0]
