@@ -22,7 +22,7 @@ HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 SOURCE = re.compile(
     r"(?<![\w/.-])(?:bench|contracts|infra|messaging|operations|runtime|services|storage|tests|web)"
-    r"/[\w/.-]*\.(?:conf|json|md|properties|py|sh|yaml)\b(?!\*)"
+    r"/[\w/.-]*\.(?:conf|json|md|properties|py|sh|sql|yaml)\b(?!\*)"
 )
 MAKE = re.compile(r"(?:`|^)make ([a-z]+)\b", re.MULTILINE)
 """In prose, `make` is a word: a command stands in backticks or at the beginning of a line."""
