@@ -13,6 +13,7 @@ from contracts.money import to_amount
 from services.customer import handlers as customer_handlers
 from services.order import handlers as order_handlers
 from services.order.domain import Order, OrderState
+from storage.idempotency import KeyExpired
 from storage.postgres import TRANSIENT_ERRORS
 from tests.simulation.clock import pass_time
 from tests.simulation.http import Answer, HttpServer, Request
@@ -113,16 +114,21 @@ class Clients:
         answer = await self._ask("order", request)
         if answer is None:
             self.ledger.unknown_orders.add(number)
-        elif answer.status == KEY_REUSED and not request.is_repeatable:
-            self.world.violate(f"order {number} was refused for its key, and has none")
         elif answer.status == KEY_REUSED:
-            self.world.struck("key refused for another body")
-            self.ledger.refused.add(number)
+            self._note_refused(number, request)
         elif self._is_one_of(answer, OK):
             self._note_placed(number, answer.body)
 
+    def _note_refused(self, number: int, request: Request) -> None:
+        """Checks that the request has a key, and that no copy of it was accepted."""
+        self.world.struck("key refused for another body")
+        self.world.require(request.is_repeatable, "order %d was refused for its key, and has none", number)
+        self.world.require(number not in self.ledger.orders, "order %d was accepted, then refused for its key", number)
+        self.ledger.refused.add(number)
+
     def _note_placed(self, number: int, body: Any) -> None:
         """Checks that the id is that of the order that was asked for, and the same as in an earlier answer."""
+        self.world.require(number not in self.ledger.refused, "order %d was refused for its key, then accepted", number)
         order = self._row(body["orderId"])
         requested = self.ledger.requested[number]
         is_right = order is not None and (order.customer_id, order.total) == requested
@@ -214,7 +220,10 @@ class Clients:
         await self.world.pause()
         answer = self._result(task)
         self.world.note("client", "%s %s %s: %s", request.method, request.path, request.body, answer)
-        return None if answer is None or answer.status == UNAVAILABLE else answer
+        if answer is None or answer.status != UNAVAILABLE:
+            return answer
+        self.world.require(answer.body["detail"] != str(KeyExpired()), "a key is gone, and no run takes that long")
+        return None
 
     def _result(self, task: "asyncio.Task[Answer]") -> Answer | None:
         if task.cancelled():
