@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 async def open_connection(server: Server, life: Life) -> AsyncIterator[Connection]:
     """As messaging.connection.open_connection."""
     client = nats_client.Client(server, life)
-    opening = life.run(_opened(client))
+    opening = life.run(connected(client))
     try:
         yield Connection(opening)
     finally:
@@ -27,9 +27,10 @@ async def open_connection(server: Server, life: Life) -> AsyncIterator[Connectio
         await client.drain()
 
 
-async def _opened(client: nats_client.Client) -> "Client":
+async def connected(client: nats_client.Client) -> "Client":
+    """Connects, and returns the client as what it stands for. It has the methods that messaging/ and the bridge use."""
     await client.connect()
-    return cast("Client", client)  # as far as messaging/ and the bridge use it
+    return cast("Client", client)
 
 
 class DatabasePort:
