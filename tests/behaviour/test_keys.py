@@ -50,6 +50,13 @@ async def test_a_claim_with_another_body_leaves_the_first_fingerprint_and_answer
     assert await _claim(customers) == (False, StoredAnswer(FINGERPRINT, 8))
 
 
+async def test_a_transaction_that_finds_a_key_used_does_not_hold_it(customers: CustomerRepository) -> None:
+    await _claim(customers)
+    async with customers.transaction() as transaction:
+        assert not await transaction.claim("key", FINGERPRINT)
+        assert await _claim(customers) == (False, StoredAnswer(FINGERPRINT, 8))
+
+
 async def test_stored_answers_leave_out_keys_that_nobody_has_claimed(customers: CustomerRepository) -> None:
     await _claim(customers)
     async with customers.transaction() as transaction:

@@ -78,6 +78,20 @@ async def test_a_second_transaction_with_the_same_key_places_its_order_if_the_fi
     assert await orders.list_orders(0, 10, None, None) == [Order(2, 8, 500)]
 
 
+async def test_two_transactions_with_the_same_keys_in_another_order_cannot_deadlock(orders: OrderRepository) -> None:
+    def keyed(*keys: str) -> list[NewOrder]:
+        return [NewOrder(7, 400, key, b"1") for key in keys]
+
+    with suppress(Undone):
+        async with orders.transaction() as transaction:
+            await transaction.insert_orders(keyed("m"))
+            waiting = [asyncio.create_task(_place(orders, *keyed(*keys))) for keys in ("amz", "zma")]
+            await asyncio.wait(waiting, timeout=0.2)
+            raise Undone
+    placed = [order_id is not None for ids in await asyncio.gather(*waiting) for order_id in ids]
+    assert sorted(placed) == [False, False, False, True, True, True]
+
+
 async def test_an_order_is_read_as_last_committed(orders: OrderRepository) -> None:
     [order] = await _place_pending(orders, 1)
     approved = Order(order.id, order.customer_id, order.total, OrderState.APPROVED, None, 2)
