@@ -112,7 +112,7 @@ class Watch:
 
     async def _keep_filling(self, wanted: list[str]) -> None:
         """Fills these generations and no others."""
-        for name in self._fillings.keys() - set(wanted):
+        for name in [name for name in self._fillings if name not in wanted]:
             await _end(self._fillings.pop(name))
         for name in wanted:
             if name not in self._fillings and not self._stopping:
@@ -150,7 +150,7 @@ class Watch:
         for service, _, name in consumers:
             if service == VIEW.name and name not in generations.wanted:
                 await delete_consumer(client, VIEW.stream, consumer_of(name).durable_name)
-        for name in stored.difference(generations.wanted):
+        for name in sorted(stored.difference(generations.wanted)):
             await self._views.generation(name).drop()
             log.info("generation %s of the view is dropped", name)
 

@@ -17,7 +17,9 @@ class Waiting:
     """The waiters by order. Handlers call `announce` after their commit."""
 
     def __init__(self) -> None:
-        self._waiters: dict[int, set[asyncio.Future[Order]]] = defaultdict(set)
+        # By order id, in the order of arrival. A set of futures has another order in each process, and the simulation
+        # could not replay a schedule.
+        self._waiters: dict[int, dict[asyncio.Future[Order], None]] = defaultdict(dict)
 
     def announce(self, orders: Iterable[Order]) -> None:
         """Hands final orders to their waiters, which then do not query the database again."""
@@ -51,11 +53,11 @@ class Waiting:
     @asynccontextmanager
     async def _registered(self, order_id: int) -> AsyncIterator[asyncio.Future[Order]]:
         waiter: asyncio.Future[Order] = asyncio.get_running_loop().create_future()
-        self._waiters[order_id].add(waiter)
+        self._waiters[order_id][waiter] = None
         try:
             yield waiter
         finally:
-            self._waiters[order_id].discard(waiter)
+            del self._waiters[order_id][waiter]
             if not self._waiters[order_id]:
                 del self._waiters[order_id]
 

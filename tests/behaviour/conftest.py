@@ -1,32 +1,37 @@
-"""Each part twice: the real one, and the simulated one that the simulation puts in its place.
+"""Each part twice: the real one, and the simulated one that the simulation uses in its place.
 
-The tests of this folder state what the simulation relies on. So it cannot drift from the engines unnoticed.
-Simulated parts run on the ordinary loop here: their delays are a few milliseconds of real time.
+The tests of this folder state what the services rely on, so that a simulated part cannot differ from the real one
+unnoticed. Simulated parts run on the ordinary loop here: their delays are a few milliseconds of real time.
 """
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from asyncpg import Pool
+from nats.aio.client import Client
 from pymongo import MongoClient
 
 from messaging.connection import connect
 from services.bridge.kafka import KafkaRecords
+from services.customer import repository as customer_repository
 from services.customer.app import SCHEMA as CUSTOMER_SCHEMA
-from services.customer.repository import Repository as CustomerRepository
+from services.customer.ports import CustomerRepository
 from services.history.views import Views
+from services.order import repository as order_repository
 from services.order.app import SCHEMA as ORDER_SCHEMA
-from services.order.repository import Repository as OrderRepository
+from services.order.ports import OrderRepository
 from storage.postgres import apply_schema, open_pool
-from tests.engines import TOKEN, KafkaTopics, NatsServer, fresh_database
+from tests.behaviour.parts import Nats, Topic, View
+from tests.engines import TOKEN, KafkaTopics, NatsServer, fresh_database, login_from
 from tests.simulation import kafka, mongo, nats_client, repositories
 from tests.simulation.jetstream import Server
+from tests.simulation.ports import connected
 from tests.simulation.postgres import Database
 from tests.simulation.process import Life, task_factory
 from tests.simulation.world import World
@@ -34,8 +39,6 @@ from tests.simulation.world import World
 SEED = 1
 WINDOW_SECONDS = 120.0
 TOPIC = "events.order"
-
-Connect = Callable[[], Awaitable[Any]]
 
 
 @pytest.fixture(params=["real", "simulated"])
@@ -61,17 +64,9 @@ async def life(world: World) -> AsyncIterator[Life]:
 
 @pytest.fixture
 def addresses(request: pytest.FixtureRequest, kind: str) -> Mapping[str, str]:
-    """Where the real engines are; asked for by nobody else, so that the simulated parts start none."""
+    """The addresses of the real engines; empty for a simulated part, which starts none."""
     environment: Mapping[str, str] = request.getfixturevalue("stack").environment("keeper") if kind == "real" else {}
     return environment
-
-
-@dataclass(frozen=True)
-class Nats:
-    """A server of one's own."""
-
-    connect: Connect
-    restart: Callable[[], None]
 
 
 @pytest.fixture
@@ -81,9 +76,9 @@ async def nats(kind: str, world: World, life: Life, tmp_path: Path) -> AsyncIter
         return
     server = NatsServer(tmp_path / "jetstream")
     server.start()
-    clients = []
+    clients: list[Client] = []
 
-    async def connect_to_it() -> Any:
+    async def connect_client() -> Client:
         clients.append(await connect(server.url, TOKEN, "test"))
         return clients[-1]
 
@@ -91,7 +86,7 @@ async def nats(kind: str, world: World, life: Life, tmp_path: Path) -> AsyncIter
         server.kill()
         server.start()
 
-    yield Nats(connect_to_it, restart)
+    yield Nats(connect_client, restart)
     for client in clients:
         await client.close()
     server.stop()
@@ -100,63 +95,56 @@ async def nats(kind: str, world: World, life: Life, tmp_path: Path) -> AsyncIter
 def _simulated_nats(world: World, life: Life) -> Nats:
     server = Server(world, WINDOW_SECONDS)
 
-    async def connect_to_it() -> Any:
-        client = nats_client.Client(server, life)
-        await client.connect()
-        return client
+    async def connect_client() -> Client:
+        return await connected(nats_client.Client(server, life))
 
     def restart() -> None:
         server.crash()
         server.start()
 
-    return Nats(connect_to_it, restart)
+    return Nats(connect_client, restart)
 
 
 @pytest.fixture
-async def client(nats: Nats) -> Any:
+async def client(nats: Nats) -> Client:
     return await nats.connect()
 
 
 @pytest.fixture
-async def customers(kind: str, world: World, life: Life, addresses: Mapping[str, str]) -> AsyncIterator[Any]:
+async def customers(
+    kind: str, world: World, life: Life, addresses: Mapping[str, str]
+) -> AsyncIterator[CustomerRepository]:
     """The customer service's repository over an empty database."""
     if kind == "simulated":
         yield repositories.CustomerRepository(Database("customer", world), life)
         return
     async with _pool(addresses, CUSTOMER_SCHEMA) as pool:
-        yield CustomerRepository(pool)
+        yield customer_repository.Repository(pool)
 
 
 @pytest.fixture
-async def orders(kind: str, world: World, life: Life, addresses: Mapping[str, str]) -> AsyncIterator[Any]:
-    """The order service's."""
+async def orders(kind: str, world: World, life: Life, addresses: Mapping[str, str]) -> AsyncIterator[OrderRepository]:
+    """The order service's repository over an empty database."""
     if kind == "simulated":
         yield repositories.OrderRepository(Database("order", world), life)
         return
     async with _pool(addresses, ORDER_SCHEMA) as pool:
-        yield OrderRepository(pool)
+        yield order_repository.Repository(pool)
 
 
 @asynccontextmanager
-async def _pool(addresses: Mapping[str, str], schema: str) -> AsyncIterator[Any]:
-    async with fresh_database(addresses["POSTGRES_URL"]) as url, await open_pool(url, "test") as pool:
+async def _pool(addresses: Mapping[str, str], schema: str) -> AsyncIterator[Pool]:
+    async with fresh_database(addresses["POSTGRES_URL"]) as url, open_pool(url, "test") as pool:
         await apply_schema(pool, schema)
         yield pool
-
-
-@dataclass(frozen=True)
-class View:
-    """The view, and how to wipe it."""
-
-    views: Any
-    wipe: Callable[[], None]
 
 
 @pytest.fixture
 def view(kind: str, world: World, life: Life, addresses: Mapping[str, str]) -> Iterator[View]:
     if kind == "simulated":
         server = mongo.Mongo(world)
-        yield View(mongo.Views(server, life), server.wipe)
+        simulated = mongo.Views(server, life)
+        yield View(simulated, simulated.generation, server.wipe)
         return
     admin, name = addresses["MONGODB_ADMIN_URL"], f"test_{secrets.token_hex(6)}"
     with ExitStack() as opened:
@@ -164,17 +152,7 @@ def view(kind: str, world: World, life: Life, addresses: Mapping[str, str]) -> I
         opened.callback(database.drop_database, name)
         views = Views(urlunsplit(urlsplit(admin)._replace(path=f"/{name}")))
         opened.callback(views.close)
-        yield View(views, lambda: database.drop_database(name))
-
-
-@dataclass(frozen=True)
-class Topic:
-    """A topic of two partitions, read and written, and made anew."""
-
-    name: str
-    records: Any
-    write: Callable[[int, str], None]
-    make_anew: Callable[[], None]
+        yield View(views, views.generation, lambda: database.drop_database(name))
 
 
 @pytest.fixture
@@ -185,13 +163,12 @@ async def topic(kind: str, world: World, life: Life, addresses: Mapping[str, str
     topics = KafkaTopics(addresses)
     name = topics.create(partitions=2)
 
-    def make_anew() -> None:
+    def recreate() -> None:
         topics.delete(name)
         topics.create(partitions=2, name=name)
 
-    names = ("KAFKA_BOOTSTRAP_SERVERS", "KAFKA_USERNAME", "KAFKA_PASSWORD")
-    async with KafkaRecords(*(addresses[name] for name in names)) as records:
-        yield Topic(name, records, lambda number, key: topics.write(name, [(number, key, key.encode())]), make_anew)
+    async with KafkaRecords(login_from(addresses)) as records:
+        yield Topic(name, records, lambda number, key: topics.write(name, [(number, key, key.encode())]), recreate)
     topics.delete_all()
 
 

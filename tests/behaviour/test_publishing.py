@@ -1,8 +1,7 @@
-"""What the bridge relies on when it publishes."""
-
-from typing import Any
+"""What the bridge relies on when it publishes to JetStream."""
 
 import pytest
+from nats.aio.client import Client
 
 from messaging.dead_letters import DeadLetters
 from messaging.errors import Undecodable
@@ -10,6 +9,7 @@ from messaging.pull import PullSubscription
 from messaging.streams import DEAD_LETTERS, EVENTS, DurableConsumer, request
 from services.bridge.jetstream import EventsWriter, Fenced, RepeatInBatch
 from services.bridge.translate import Message
+from tests.behaviour.parts import Nats
 
 ORDERS = DurableConsumer("orders", ("events.order.*.*",), ack_wait=30.0)
 
@@ -26,11 +26,11 @@ async def _publish(writer: EventsWriter, event_id: str, expected: int) -> int:
 
 
 @pytest.fixture
-def writer(client: Any) -> EventsWriter:
+def writer(client: Client) -> EventsWriter:
     return EventsWriter(client)
 
 
-async def test_a_new_stream_ends_with_zero_and_each_message_moves_its_end_by_one(writer: EventsWriter) -> None:
+async def test_a_new_stream_ends_with_zero_and_each_message_adds_one(writer: EventsWriter) -> None:
     assert await writer.open() == 0
     assert await _publish(writer, "a", 0) == 1
     assert await _publish(writer, "b", 1) == 2
@@ -108,8 +108,8 @@ async def test_a_chain_ends_with_a_repeat_that_is_left_out(writer: EventsWriter,
     assert await writer.last_sequence() == done
 
 
-async def test_nothing_of_a_chain_is_stored_behind_a_message_that_another_bridge_put_in_its_place(
-    client: Any, writer: EventsWriter
+async def test_nothing_of_a_chain_is_stored_after_another_bridge_has_stored_a_message(
+    client: Client, writer: EventsWriter
 ) -> None:
     await writer.open()
     another = EventsWriter(client)
@@ -120,8 +120,8 @@ async def test_nothing_of_a_chain_is_stored_behind_a_message_that_another_bridge
     assert await writer.last_sequence() == 1
 
 
-async def test_nothing_is_chained_to_the_message_it_names_where_another_bridge_has_moved_its_partition_on(
-    client: Any, writer: EventsWriter
+async def test_a_chain_ends_where_another_bridge_has_stored_a_message_of_the_next_partition(
+    client: Client, writer: EventsWriter
 ) -> None:
     await writer.open()
     another = EventsWriter(client)
@@ -133,7 +133,9 @@ async def test_nothing_is_chained_to_the_message_it_names_where_another_bridge_h
     assert await writer.last_sequence() == 2
 
 
-async def test_a_chain_goes_on_in_another_partition_from_where_that_stands(writer: EventsWriter) -> None:
+async def test_a_chain_continues_in_another_partition_after_the_last_message_of_that_partition(
+    writer: EventsWriter,
+) -> None:
     await writer.open()
     other_partition = "events.order.1.OrderCreated"
     await writer.publish_pipelined([_message("y", other_partition)], 0, {})
@@ -150,7 +152,9 @@ async def test_the_last_message_is_found_by_a_wildcard(writer: EventsWriter) -> 
     assert [last and (last[0], last[1]["id"]) for last in found] == [(1, "a"), (2, "b"), None]
 
 
-async def test_a_stream_made_anew_ends_with_zero_and_remembers_nothing(client: Any, writer: EventsWriter) -> None:
+async def test_a_recreated_stream_ends_with_zero_and_remembers_no_event_id(
+    client: Client, writer: EventsWriter
+) -> None:
     await writer.open()
     await _publish(writer, "a", 0)
     await request(client, f"STREAM.DELETE.{EVENTS}")
@@ -158,7 +162,9 @@ async def test_a_stream_made_anew_ends_with_zero_and_remembers_nothing(client: A
     assert await _publish(writer, "a", 0) == 1
 
 
-async def test_what_was_stored_is_there_after_a_crash_and_still_remembered(nats: Any, writer: EventsWriter) -> None:
+async def test_stored_messages_and_their_event_ids_survive_a_crash_of_the_server(
+    nats: Nats, writer: EventsWriter
+) -> None:
     await writer.open()
     await writer.publish_batch([_message("a"), _message("b")], 0)
     nats.restart()
@@ -168,13 +174,16 @@ async def test_what_was_stored_is_there_after_a_crash_and_still_remembered(nats:
 
 
 @pytest.mark.parametrize("how", ["chain", "batch"])
-async def test_what_the_bridge_stored_can_become_a_dead_letter(client: Any, writer: EventsWriter, how: str) -> None:
+async def test_a_message_that_the_bridge_stored_can_become_a_dead_letter(
+    client: Client, writer: EventsWriter, how: str
+) -> None:
     await writer.open()
     messages = [_message("a"), _message("b")]
     await (writer.publish_batch(messages, 0) if how == "batch" else writer.publish_pipelined(messages, 0, {}))
     async with PullSubscription(client, ORDERS) as subscription:
         [delivery] = await subscription.take(1)
-        await DeadLetters(client, "orders").bury(delivery, Undecodable("poison"))
+        await DeadLetters(client, "orders").store(delivery, Undecodable("poison"))
         await delivery.ack()
-    buried = await client.jetstream().get_last_msg(DEAD_LETTERS, "dead.orders")
-    assert (buried.data, buried.headers["id"], buried.headers["Dead-Letter-Sequence"]) == (b"a", "a", "1")
+    letter = await client.jetstream().get_last_msg(DEAD_LETTERS, "dead.orders")
+    headers = letter.headers or {}
+    assert (letter.data, headers["id"], headers["Dead-Letter-Sequence"]) == (b"a", "a", "1")

@@ -1,7 +1,7 @@
-"""An event loop whose time is a number: nothing waits, and nothing outside of the program can be waited for.
+"""An event loop with virtual time: waiting takes no real time, and nothing outside of the program can be awaited.
 
 `asyncio.timeout`, `asyncio.Event` and the rest work unchanged. When every task waits, the clock jumps
-to the next timer; when there is none, everything waits for something that can never happen.
+to the next timer. If there is no timer, the program can never continue: that is a Deadlock.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ class Deadlock(Exception):
 
 
 class _Timers:
-    """In the place of the selector: instead of waiting for `timeout`, lets it have passed."""
+    """In the place of the selector: instead of waiting for `timeout` seconds, adds them to the time."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -34,7 +34,7 @@ class _Timers:
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """Single-threaded, without sockets, pipes or threads, and so as deterministic as what runs on it."""
+    """Without sockets, pipes or threads. It is deterministic if the code that runs on it is."""
 
     def __init__(self, task_factory: TaskFactory | None = None) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self._selector.now
 
     def _process_events(self, events: tuple[()]) -> None:
-        """There are none: no file is ever watched."""
+        """There are none: no file is watched."""
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         """Runs `main` to its end and closes the loop."""
@@ -58,7 +58,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
 
 async def pass_time(seconds: float) -> None:
-    """Lets virtual time go by: the simulation's own delays, as distinct from the program's."""
+    """Waits in virtual time. Used for the simulation's own delays; the program has asyncio.sleep."""
     loop = asyncio.get_running_loop()
     woken = loop.create_future()
     loop.call_later(seconds, _wake, woken, context=_EMPTY)
@@ -66,7 +66,7 @@ async def pass_time(seconds: float) -> None:
 
 
 class Signal:
-    """Wakes whoever waits for something to happen, which is cheaper than looking again and again."""
+    """Wakes the tasks that wait for something to happen, which is cheaper than polling."""
 
     def __init__(self) -> None:
         self._waiting: list[asyncio.Future[None]] = []
@@ -77,7 +77,7 @@ class Signal:
             _wake(woken)
 
     async def wait(self, seconds: float) -> None:
-        """Until it fires, `seconds` at most."""
+        """Returns when it fires, or after `seconds`."""
         loop = asyncio.get_running_loop()
         woken = loop.create_future()
         self._waiting.append(woken)

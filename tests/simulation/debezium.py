@@ -19,25 +19,26 @@ MOST_ROWS = 8
 
 
 class Interrupted(Exception):
-    """PostgreSQL is away, the slot is gone, or Kafka is another one."""
+    """PostgreSQL is away, the slot is gone, or Kafka was wiped."""
 
 
 class Debezium:
-    """One connector; `produced` remembers what was sent before, to see the repeats."""
+    """One connector of Kafka Connect, with its task."""
 
     def __init__(self, database: Database, broker: Broker) -> None:
         self._database = database
         self._broker = broker
         self._world = database.world
         self._name = database.name
-        self._made = broker.made
+        self._kafka = broker.incarnation
         self._produced: set[tuple[str, str]] = set()
+        """Topic id and event id of every record, to count repeats."""
 
     async def run(self, life: Life) -> None:
-        """For ever; whatever goes wrong, from the stored offset again."""
+        """Runs without end; after each error it starts again from the stored offset."""
         while True:
             try:
-                self._made = self._broker.made
+                self._kafka = self._broker.incarnation
                 position = await self._start(life)
                 while True:
                     position = await self._forward(life, position)
@@ -61,10 +62,10 @@ class Debezium:
         return start
 
     def _snapshot(self) -> tuple[int, Sequence[LogEntry]]:
-        """The rows that can be seen, in any order, and where the log has to be read from so that none is missed."""
+        """The visible rows in any order, and the position in the log from which no other row is missed."""
         log = self._database.log
-        unseen = (number for number, entry in enumerate(log) if not entry.transaction.over.is_set())
-        start = next(unseen, len(log))
+        hidden = (number for number, entry in enumerate(log) if not entry.transaction.over.is_set())
+        start = next(hidden, len(log))
         visible = [entry for entry in log if entry.transaction.over.is_set()]
         return start, self._world.rng.sample(visible, len(visible))
 
@@ -88,7 +89,7 @@ class Debezium:
 
     def _check_kafka(self) -> None:
         self._broker.check()
-        if self._broker.made != self._made:
+        if self._broker.incarnation != self._kafka:
             raise Interrupted
 
     def _check_slot(self) -> None:

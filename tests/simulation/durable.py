@@ -1,4 +1,4 @@
-"""A durable pull consumer in the server: hands out, waits for acknowledgements, hands out again."""
+"""A durable pull consumer in the server: delivers messages, waits for acknowledgements, and redelivers."""
 
 import asyncio
 import json
@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from contracts.headers import MESSAGE_ID
 from messaging.streams import SECOND
 from tests.simulation.stream import Stored, Stream, Wire, matches
 from tests.simulation.world import World
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-"""The server's clock at the beginning of a run."""
+"""The server's clock at the start of a run."""
 
 FORGOTTEN_AT_A_CRASH = 4
-"""At most so many of its last steps a consumer has not written down when the server crashes."""
+"""A crash of the server loses at most so many of a consumer's last steps, which it has not written to disk."""
 
 
 @dataclass
@@ -31,7 +32,7 @@ class Request:
 
 @dataclass
 class Pending:
-    """A message in somebody's hands."""
+    """A message that was delivered and is not acknowledged."""
 
     delivered: int
     """The consumer's own sequence of the delivery."""
@@ -40,11 +41,24 @@ class Pending:
 
 
 class Durable:
-    """The consumer's position, what is pending, and who asks for more."""
+    """The consumer's position, its pending messages and the open requests.
 
-    def __init__(self, world: World, stream_name: str, stream: Stream, config: dict[str, Any]) -> None:
+    Args:
+        acknowledged: (durable name, event id) of everything that was ever acknowledged, also to consumers that are
+            gone: to count the repeats that a handler receives.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        stream_name: str,
+        stream: Stream,
+        config: dict[str, Any],
+        acknowledged: set[tuple[str, str]],
+    ) -> None:
         self.config = config
         self._world = world
+        self._acknowledged = acknowledged
         self._stream_name = stream_name
         self._stream = stream
         self._ack_wait = config["ack_wait"] / SECOND
@@ -73,7 +87,7 @@ class Durable:
         }
 
     def pause(self, until: str) -> None:
-        """Hands out nothing until then."""
+        """Delivers nothing until then."""
         self._paused_until = (datetime.fromisoformat(until) - START).total_seconds()
         asyncio.get_running_loop().call_at(self._paused_until, self.deliver)
 
@@ -85,10 +99,10 @@ class Durable:
         self.deliver()
 
     def forget(self, client: Any, inbox: str | None = None) -> None:
-        """A client's requests, or those of one of its inboxes, go nowhere any more."""
+        """Ends a client's requests, or those of one of its inboxes."""
         for request in self._requests:
-            is_meant = request.client is client and inbox in (None, request.inbox)
-            request.open = request.open and not is_meant
+            is_ended = request.client is client and inbox in (None, request.inbox)
+            request.open = request.open and not is_ended
         self._requests = [request for request in self._requests if request.open]
 
     def delete(self) -> None:
@@ -124,14 +138,14 @@ class Durable:
     # Delivery
 
     def deliver(self) -> None:
-        """Hands out what there is to those who asked."""
+        """Delivers messages while there are messages and requests."""
         if self._world.now < self._paused_until:
             return
         while self._requests and len(self._pending) < self.config["max_ack_pending"]:
             message = self._next()
             if message is None:
                 return
-            self._hand_out(message, self._requests[0])
+            self._send(message, self._requests[0])
 
     def _next(self) -> Stored | None:
         while self._again:
@@ -148,12 +162,14 @@ class Durable:
     def _wants(self, message: Stored) -> bool:
         return any(matches(pattern, message.subject) for pattern in self.config["filter_subjects"])
 
-    def _hand_out(self, message: Stored, request: Request) -> None:
+    def _send(self, message: Stored, request: Request) -> None:
         self._deliveries += 1
         before = self._pending.get(message.sequence)
         count = before.count + 1 if before else 1
         if before:
             self._world.struck("message redelivered")
+        if (self.name, message.headers.get(MESSAGE_ID, "")) in self._acknowledged:
+            self._world.struck(f"acknowledged event delivered to {self.name.partition('_')[0]} again")
         self._pending[message.sequence] = Pending(self._deliveries, self._world.now + self._ack_wait, count)
         self._wake_at_the_next_deadline()
         request.left -= 1
@@ -165,19 +181,23 @@ class Durable:
         reply = f"$JS.ACK.{self._stream_name}.{self.name}.{count}.{message.sequence}.{self._deliveries}.0.0"
         request.client.deliver(request.inbox, message, reply)
 
-    # Verdicts
+    # Acknowledgements
 
-    def acknowledge(self, sequence: int, verdict: bytes) -> None:
+    def acknowledge(self, sequence: int, answer: bytes) -> None:
+        """Takes a client's answer to a delivery: +ACK, -NAK with or without a delay, or +WPI (in progress)."""
         pending = self._pending.get(sequence)
         if pending is None:
             return
-        if verdict.startswith(b"+WPI"):
+        if answer.startswith(b"+WPI"):
             pending.deadline = self._world.now + self._ack_wait
-        elif verdict.startswith(b"-NAK"):
-            delay = json.loads(verdict[4:]).get("delay", 0) / SECOND if verdict[4:].strip() else 0
+        elif answer.startswith(b"-NAK"):
+            delay = json.loads(answer[4:]).get("delay", 0) / SECOND if answer[4:].strip() else 0
             pending.deadline = self._world.now + delay
         else:
             del self._pending[sequence]
+            if sequence <= self._stream.last_sequence:
+                event_id = self._stream.messages[sequence - 1].headers.get(MESSAGE_ID, "")
+                self._acknowledged.add((self.name, event_id))
             self.deliver()
             return
         self._wake_at_the_next_deadline()
@@ -207,7 +227,7 @@ class Durable:
         self.deliver()
 
     def crash(self) -> None:
-        """The last steps may not have been written down: what was acknowledged is delivered again."""
+        """The last steps may not be on disk: messages that were acknowledged are delivered again."""
         forgotten = self._world.rng.randint(0, FORGOTTEN_AT_A_CRASH)
         for sequence in range(max(0, self._position - forgotten) + 1, self._position + 1):
             message = self._stream.messages[sequence - 1] if sequence <= self._stream.last_sequence else None

@@ -11,11 +11,7 @@ from typing import Any
 
 from contracts.headers import MESSAGE_ID
 from messaging.streams import SECOND
-from services.bridge.jetstream import (
-    BATCH_COMMIT,
-    BATCH_ID,
-    BATCH_SEQUENCE,
-)
+from services.bridge.jetstream import BATCH_COMMIT, BATCH_ID, BATCH_SEQUENCE
 from tests.simulation.durable import Durable, Request
 from tests.simulation.stream import Stored, Stream, Wire
 from tests.simulation.world import World
@@ -25,7 +21,7 @@ Json = dict[str, Any]
 API = "$JS.API."
 ACKS = "$JS.ACK."
 UNSUBSCRIBE = "UNSUB"
-"""A word of the protocol rather than a subject; the reply names the inbox that wants no more messages."""
+"""In the place of a subject; the reply names the inbox of the subscription that ends."""
 TIME = "2026-01-01T00:00:00Z"
 STREAM_NOT_FOUND = {"code": 404, "err_code": 10059, "description": "stream not found"}
 CONSUMER_NOT_FOUND = {"code": 404, "err_code": 10014, "description": "consumer not found"}
@@ -33,12 +29,8 @@ NO_MESSAGE = {"code": 404, "err_code": 10037, "description": "no message found"}
 REPEAT_IN_BATCH = {"code": 400, "err_code": 10201, "description": "duplicate message id in the batch"}
 INCOMPLETE_BATCH = {"code": 400, "err_code": 10176, "description": "batch publish is incomplete and was abandoned"}
 
-Send = Callable[[str, Wire], None]
-"""Towards one client: subject and message."""
-
-
 OnAppend = Callable[[str, Stored], None]
-"""Told of each stream and message just stored."""
+"""Is called with the stream's name and each message that was just stored."""
 
 
 class Refused(Exception):
@@ -52,9 +44,9 @@ class Server:
     """The server with its store.
 
     Args:
-        duplicate_window: seconds that an event id is remembered, whatever the stream's configuration
-            says: in a run of a minute, the real two minutes would hide every repeat from the handlers.
-        on_append: looks at each message that was stored.
+        duplicate_window: seconds that an event id is remembered, in place of the stream's configuration: in a run of a
+            minute, the real two minutes would hide every repeat from the handlers.
+        on_append: checks each message that was stored.
     """
 
     def __init__(self, world: World, duplicate_window: float, on_append: OnAppend | None = None) -> None:
@@ -64,12 +56,13 @@ class Server:
         self._duplicate_window = duplicate_window
         self._on_append = on_append
         self._clients: dict[Any, None] = {}
+        self._acknowledged: set[tuple[str, str]] = set()
         self._batches: dict[str, list[Wire]] = {}
 
     # The store and its faults
 
     def crash(self) -> None:
-        """Connections, requests and unfinished batches are gone; so may be what consumers last wrote down."""
+        """Connections, requests and unfinished batches are gone; so may be the last steps of consumers."""
         self.world.note("nats", "crashes")
         self.up = False
         self._batches.clear()
@@ -84,12 +77,12 @@ class Server:
         self.world.note("nats", "is up again")
 
     def wipe(self) -> None:
-        """The whole store is gone."""
+        """Deletes the whole store."""
         for stream in list(self.streams):
             self.delete_stream(stream)
 
     def lose_tail(self, stream: str, count: int) -> None:
-        """The last messages are gone, and the consumers do not know it."""
+        """Deletes the last messages. The consumers keep their positions, which may be beyond the end."""
         if stream in self.streams:
             lost = self.streams[stream].lose_tail(count)
             self.world.note("nats", "loses the last %d messages of %s", lost, stream)
@@ -97,7 +90,7 @@ class Server:
                 self.world.struck("tail of the stream lost")
 
     def delete_stream(self, name: str) -> None:
-        """Its consumers go with it, and those who pull from them are not told."""
+        """Deletes its consumers too. Clients that pull from them get no message about it."""
         stream = self.streams.pop(name, None)
         for durable in stream.durables.values() if stream else ():
             durable.vanish()
@@ -110,7 +103,7 @@ class Server:
             durable.delete()
 
     def expire_pending(self, name: str) -> None:
-        """As if the ack wait were over for everything in anybody's hands."""
+        """As if the ack wait of every delivered message were over."""
         for stream in self.streams.values():
             if name in stream.durables:
                 stream.durables[name].expire_pending()
@@ -134,7 +127,7 @@ class Server:
             for durable in stream.durables.values():
                 durable.forget(client, inbox)
 
-    # What clients send
+    # Messages from clients
 
     def receive(self, client: Any, subject: str, reply: str, message: Wire) -> None:
         if subject == UNSUBSCRIBE:
@@ -186,7 +179,7 @@ class Server:
         stream = self._stream(stream_name)
         if verb == "CREATE" and name not in stream.durables:
             self.world.note("nats", "creates the consumer %s", name)
-            stream.durables[name] = Durable(self.world, stream_name, stream, request["config"])
+            stream.durables[name] = Durable(self.world, stream_name, stream, request["config"], self._acknowledged)
         if name not in stream.durables:
             raise Refused(CONSUMER_NOT_FOUND)
         if verb == "DELETE":
@@ -231,7 +224,7 @@ class Server:
         return {"stream": name, "seq": self._store(name, stream, subject, message)}
 
     def _collect(self, name: str, stream: Stream, batch: str, message: Wire) -> Json | None:
-        """One message of an atomic batch; with the last one, all are stored or none."""
+        """Takes one message of an atomic batch; with the last one, all are stored or none."""
         collected = self._batches.setdefault(batch, [])
         collected.append(message)
         if BATCH_COMMIT not in message.headers:
@@ -260,20 +253,21 @@ class Server:
 
     # Consuming
 
-    def _pull(self, client: Any, subject: str, inbox: str, ask: Json) -> None:
+    def _pull(self, client: Any, subject: str, inbox: str, wanted: Json) -> None:
         stream_name, name = subject.split(".")[-2:]
         stream = self.streams.get(stream_name)
         durable = stream.durables.get(name) if stream else None
         if durable:
-            beat = ask["idle_heartbeat"] / SECOND
-            durable.request(Request(client, inbox, ask["batch"], self.world.now + ask["expires"] / SECOND, beat))
+            expires = self.world.now + wanted["expires"] / SECOND
+            heartbeat = wanted["idle_heartbeat"] / SECOND
+            durable.request(Request(client, inbox, wanted["batch"], expires, heartbeat))
 
-    def _acknowledge(self, subject: str, verdict: bytes) -> None:
+    def _acknowledge(self, subject: str, answer: bytes) -> None:
         _, _, stream_name, name, _, sequence, *_ = subject.split(".")
         stream = self.streams.get(stream_name)
         durable = stream.durables.get(name) if stream else None
         if durable:
-            durable.acknowledge(int(sequence), verdict)  # like the real one, whichever delivery it answers
+            durable.acknowledge(int(sequence), answer)  # like the real one, whichever delivery it answers
 
 
 def _require_end(stream: Stream, message: Wire) -> None:

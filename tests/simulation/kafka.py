@@ -1,13 +1,12 @@
 """A Kafka broker, and the bridge's reader of it.
 
-A topic made anew has another id, and offsets from 0 on. A reader that is not told goes on under the
-old id, as the client library does, unless the offsets go back: the bridge has to look for itself.
+A recreated topic has another id, and its offsets start at 0. A reader that does not check continues under the
+old id, as librdkafka does, until an offset decreases. So the bridge has to check the topic's id by itself.
 """
 
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 
@@ -24,7 +23,7 @@ Headers = list[tuple[str, bytes | None]]
 
 @dataclass
 class Log:
-    """One topic's partitions."""
+    """One topic's partitions, each a list of records (value, headers)."""
 
     id: str
     partitions: list[list[tuple[bytes, Headers]]]
@@ -32,7 +31,7 @@ class Log:
 
 @dataclass
 class Broker:
-    """Kafka: the topics, and Connect's offsets, which it keeps too."""
+    """Kafka: the topics, and Connect's offsets, which are stored there too."""
 
     world: World
     partitions: int
@@ -40,17 +39,17 @@ class Broker:
     connect_offsets: dict[str, int] = field(default_factory=dict)
     topics: dict[str, Log] = field(default_factory=dict)
     news: Signal = field(default_factory=Signal)
-    made: int = 0
-    """How often everything was made anew."""
+    incarnation: int = 0
+    """How often the topics were created."""
 
     def __post_init__(self) -> None:
         self.wipe()
 
     def wipe(self) -> None:
-        """All data gone, Connect's offsets too; the topics are made again, as the provisioning does."""
-        self.made += 1
+        """Deletes all data, Connect's offsets too, and creates the topics again, as the keeper does."""
+        self.incarnation += 1
         self.connect_offsets.clear()
-        self.topics = {name: Log(f"{name}-{self.made}", [[] for _ in range(self.partitions)]) for name in TOPICS}
+        self.topics = {name: Log(f"{name}-{self.incarnation}", [[] for _ in range(self.partitions)]) for name in TOPICS}
 
     def produce(self, topic: str, key: str, value: bytes, headers: Headers) -> None:
         self.check()
@@ -64,7 +63,7 @@ class Broker:
 
 
 class KafkaRecords:
-    """As services.bridge.kafka.KafkaRecords."""
+    """Implements services.bridge.ports.Records."""
 
     def __init__(self, broker: Broker, life: Life) -> None:
         self._broker = broker
@@ -102,18 +101,18 @@ class KafkaRecords:
             await self._broker.news.wait(POLL_SECONDS)
 
     def _fetch(self, limit: int) -> list[Record]:
-        """Some of what is there, the partitions in any order, each in its own."""
+        """Some of the records that are there: partitions in any order, each partition's records in their order."""
         rng = self._life.world.rng
         taken: list[Record] = []
         for (topic, number), position in rng.sample(list(self._positions.items()), len(self._positions)):
             log = self._broker.topics[topic].partitions[number]
             if 0 < len(log) < position:
-                raise TopicsChanged(f"{topic}/{number} goes on at 0, not {position}")
+                raise TopicsChanged(f"{topic}/{number} continues at 0, not {position}")
             most = rng.randint(0, 20) if rng.random() < 0.3 else limit
             end = max(position, min(len(log), position + most, position + limit - len(taken)))
             taken += [self._record(topic, number, offset, *log[offset]) for offset in range(position, end)]
             self._positions[topic, number] = end
         return taken
 
-    def _record(self, topic: str, partition: int, offset: int, value: bytes, headers: Any) -> Record:
+    def _record(self, topic: str, partition: int, offset: int, value: bytes, headers: Headers) -> Record:
         return Record(topic, self._topic_ids[topic], partition, offset, value, headers)

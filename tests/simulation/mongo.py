@@ -1,32 +1,34 @@
-"""The view in a simulated MongoDB: each document changes whole, a batch of them does not."""
+"""The view in a simulated MongoDB: each document changes whole, a batch of documents does not."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from pymongo.errors import AutoReconnect
 
+from services.history.events import CustomerState, OrderState
 from services.history.generations import Generations
 from services.history.projection import Changes
+from services.history.views import NEWEST_ORDERS, ViewBeingBuilt
 from tests.simulation.process import Life
 from tests.simulation.world import World
 
-Document = dict[str, Any]
+Document = Mapping[str, Any]
 R = TypeVar("R")
 
 KINDS = ("customers", "orders")
 
 OnWrite = Callable[[str, Document | None, Document], None]
-"""Told of a collection's document, before (None if there was none) and after."""
+"""Is called with a collection's name and a document, before (None if there was none) and after a change."""
 
 
 class Mongo:
     """The server.
 
     Args:
-        on_write: looks at each document that was changed.
-        on_swap: looks at what was swapped in.
-        on_drop: looks at a generation that is going to be dropped.
+        on_write: checks each document that was changed.
+        on_swap: checks the generation that was swapped in.
+        on_drop: checks a generation that is going to be dropped.
     """
 
     def __init__(
@@ -41,7 +43,7 @@ class Mongo:
         self.collections: dict[str, dict[int, Document]] = {}
         self.generations = Generations()
         self._swapped_at = 0.0
-        self._made = 0
+        self._begun = 0
         self._on_write = on_write
         self._on_swap = on_swap
         self._on_drop = on_drop
@@ -63,12 +65,12 @@ class Mongo:
         """The name of a new generation; None while another one is being built."""
         if self.generations.building:
             return None
-        self._made += 1
-        self.generations = replace(self.generations, building=f"g{self._made}")
+        self._begun += 1
+        self.generations = replace(self.generations, building=f"g{self._begun}")
         return self.generations.building
 
     def swap(self, name: str) -> bool:
-        """Makes it live, if it is the one that is being built."""
+        """Makes the generation live, if it is the one that is being built."""
         if self.generations.building != name:
             return False
         if self.generations.live:
@@ -90,7 +92,7 @@ class Mongo:
             self.collections.pop(f"{kind}_{generation}", None)
 
     def take_if_newer(self, collection: str, document: Document) -> None:
-        """One document's update, atomic; a collection is there as soon as something is written to it."""
+        """One document's update, atomic; a collection exists as soon as something is written to it."""
         self.check()
         documents = self.collections.setdefault(collection, {})
         present = documents.get(document["_id"])
@@ -103,9 +105,18 @@ class Mongo:
         if not self.up:
             raise AutoReconnect("connection closed")
 
+    async def call(self, life: Life, effect: Callable[[], R]) -> R:
+        """One round trip of a process. If only the answer is lost, the effect remains."""
+        await life.io()
+        self.check()
+        answer = effect()
+        await life.io()
+        self.check()
+        return answer
+
 
 class Generation:
-    """As services.history.views.Generation, as far as the handlers and the tests use it."""
+    """One generation of the view. Implements services.history.ports.Generation."""
 
     def __init__(self, mongo: Mongo, life: Life, name: str) -> None:
         self._mongo = mongo
@@ -127,7 +138,7 @@ class Generation:
         updates += [("orders", _order(state)) for state in changes.orders.values()]
         await self._life.io()
         self._mongo.check()
-        # An unordered bulk: in any order, and a crash leaves some of it undone.
+        # An unordered bulk: in any order, and a crash leaves a part of it undone.
         for kind, document in self._mongo.world.rng.sample(updates, len(updates)):
             self._mongo.take_if_newer(f"{kind}_{self._name}", document)
             if self._mongo.world.rng.random() < 0.2:
@@ -136,31 +147,47 @@ class Generation:
         self._mongo.check()
 
     async def find_customer(self, customer_id: int) -> tuple[Document, list[Document]] | None:
-        customer = (await self._collection("customers")).get(customer_id)
-        orders = [order for order in (await self._collection("orders")).values() if order["customerId"] == customer_id]
-        return (customer, sorted(orders, key=lambda order: -order["_id"])) if customer else None
+        customer, orders = await self._customer_and_orders(customer_id)
+        return (customer, orders[:NEWEST_ORDERS]) if customer else None
+
+    async def list_orders(self, customer_id: int, below: int | None, limit: int) -> list[Document] | None:
+        customer, orders = await self._customer_and_orders(customer_id)
+        return [order for order in orders if below is None or order["_id"] < below][:limit] if customer else None
+
+    async def count_customers(self) -> int:
+        return len(await self._read("customers"))
 
     async def find_order(self, order_id: int) -> Document | None:
-        return (await self._collection("orders")).get(order_id)
+        return (await self._read("orders")).get(order_id)
 
-    async def _collection(self, kind: str) -> dict[int, Document]:
-        await self._life.io()
-        self._mongo.check()
-        return self._mongo.collections.get(f"{kind}_{self._name}", {})
+    async def _customer_and_orders(self, customer_id: int) -> tuple[Document | None, list[Document]]:
+        """The orders with the highest id first. Two reads, so something may be written between them."""
+        customer = (await self._read("customers")).get(customer_id)
+        orders = [order for order in (await self._read("orders")).values() if order["customerId"] == customer_id]
+        return customer, sorted(orders, key=lambda order: -order["_id"])
+
+    async def _read(self, kind: str) -> dict[int, Document]:
+        return await self._mongo.call(self._life, lambda: dict(self._mongo.collections.get(f"{kind}_{self._name}", {})))
 
 
 class Views:
-    """As services.history.views.Views, as far as the watch and the tests use it."""
+    """All generations of the view. Implements services.history.ports.Views."""
 
     def __init__(self, mongo: Mongo, life: Life) -> None:
         self._mongo = mongo
         self._life = life
+        self._live: str | None = None
+
+    async def ping(self) -> str | None:
+        return await self._call(lambda: None)
 
     def generation(self, name: str) -> Generation:
         return Generation(self._mongo, self._life, name)
 
     async def look(self) -> Generations:
-        return await self._call(self._mongo.look)
+        generations = await self._call(self._mongo.look)
+        self._live = generations.live
+        return generations
 
     async def begin(self) -> str | None:
         return await self._call(self._mongo.begin)
@@ -171,17 +198,33 @@ class Views:
     async def stored(self) -> set[str]:
         return await self._call(self._mongo.stored)
 
+    async def find_customer(self, customer_id: int) -> tuple[Document, list[Document]] | None:
+        return await self._read(lambda live: live.find_customer(customer_id))
+
+    async def list_orders(self, customer_id: int, below: int | None, limit: int) -> list[Document] | None:
+        return await self._read(lambda live: live.list_orders(customer_id, below, limit))
+
+    async def count_customers(self) -> int:
+        return await self._read(lambda live: live.count_customers())
+
+    async def find_order(self, order_id: int) -> Document | None:
+        return await self._read(lambda live: live.find_order(order_id))
+
+    async def _read(self, read: Callable[[Generation], Awaitable[R]]) -> R:
+        """As services.history.views.Views._read: a read counts if its generation is still live after it."""
+        live = self._live or (await self.look()).live
+        while live:
+            found = await read(self.generation(live))
+            live, before = (await self.look()).live, live
+            if live == before:
+                return found
+        raise ViewBeingBuilt
+
     async def _call(self, effect: Callable[[], R]) -> R:
-        """There and back; an answer that is lost on the way does not undo the effect."""
-        await self._life.io()
-        self._mongo.check()
-        answer = effect()
-        await self._life.io()
-        self._mongo.check()
-        return answer
+        return await self._mongo.call(self._life, effect)
 
 
-def _customer(state: Any) -> Document:
+def _customer(state: CustomerState) -> Document:
     return {
         "_id": state.customer_id,
         "name": state.name,
@@ -190,7 +233,7 @@ def _customer(state: Any) -> Document:
     }
 
 
-def _order(state: Any) -> Document:
+def _order(state: OrderState) -> Document:
     return {
         "_id": state.order_id,
         "customerId": state.customer_id,

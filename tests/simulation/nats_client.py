@@ -1,7 +1,7 @@
 """A connection to the simulated server: the part of nats.aio.client.Client that messaging/ and the bridge use.
 
-Like the real one it comes back by itself, keeps what is published meanwhile, and sends it then.
-What was on the way when the connection broke is lost, in both directions.
+Like the real one it reconnects by itself. It keeps what is published meanwhile, and sends it after that.
+Messages that are on their way when the connection breaks are lost, in both directions.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ Callback = Callable[[Msg], Awaitable[None]]
 Outgoing = tuple[str, str, Wire]
 
 TICK_SECONDS = 1e-6
-"""Keeps what was sent in order."""
+"""Between two messages in one direction, so that they arrive in the order sent."""
 
 
 class Subscription:
@@ -68,14 +68,14 @@ class Client:
         life.on_end(self._end)
 
     async def connect(self) -> None:
-        """Waits for the server to be there."""
+        """Returns when the server has accepted the connection."""
         await self._life.io()
         while not self._server.connect(self):
             await self._life.wait(RECONNECT_SECONDS)
         self.is_connected = True
 
     def cut(self) -> None:
-        """The connection breaks, because of the server or of what lies between."""
+        """Breaks the connection, as the server or the network does."""
         self._server.disconnect(self)
         self._connection += 1
         if self.is_connected:
@@ -92,11 +92,11 @@ class Client:
         self._flush_soon()
 
     def _end(self) -> None:
-        # What was sent still arrives, and the end of the connection after it.
+        # Messages that were sent still arrive, and the end of the connection after them.
         self.is_connected = False
         self._at("out", self._server.disconnect, self)
 
-    # Towards the server
+    # To the server
 
     async def publish(
         self, subject: str, payload: bytes = b"", reply: str = "", headers: dict[str, str] | None = None
@@ -135,7 +135,7 @@ class Client:
         self._at("in", self._arrive, self._connection, _message(self, subject, "", message))
 
     def deliver(self, inbox: str, stored: Stored, reply: str) -> None:
-        """The server hands out a message."""
+        """The server delivers a message."""
         message = _message(self, stored.subject, reply, stored)
         self._at("in", self._arrive, self._connection, message, inbox)
 
@@ -153,9 +153,10 @@ class Client:
     # The library's other calls
 
     async def drain(self) -> None:
-        """Sends what is left, and closes."""
-        self._flush()
-        self._end()
+        """Sends what is still buffered, and closes the connection."""
+        if not self._life.ended:
+            self._flush()
+            self._end()
 
     def new_inbox(self) -> str:
         self._inboxes += 1
@@ -186,7 +187,7 @@ class Client:
             self._answers.pop(inbox, None)
 
     def jetstream(self) -> JetStreamContext:
-        """The library's own, over this connection."""
+        """The library's own JetStream context, over this connection."""
         return JetStreamContext(self)  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""The faults: which there are, how a plan draws them, and how they strike."""
+"""The faults: which kinds there are, how a plan draws them, and how they strike."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ LONGEST_SECONDS = 3.0
 SLOWNESS = 30.0
 REDELIVERY_SECONDS = 0.02
 AFTER_SECONDS = (0.01, 0.05, 0.1, 1.0)
-"""How long after an action a fault strikes: in its transaction, on its way, or when it is long done."""
+"""From an action to a fault: during its transaction, while its event is on the way, or long after that."""
 
 
 async def strike(system: System, fault: Fault) -> None:
@@ -37,7 +37,7 @@ async def _kill(system: System, fault: Fault) -> None:
 
 
 async def _stop(system: System, fault: Fault) -> None:
-    """In order, as at a deployment; killed only if that takes too long."""
+    """In good order, as at a deployment; killed only if that takes too long."""
     for process in _processes(system, fault.target):
         system.stop(process)
     await pass_time(fault.lasts)
@@ -67,7 +67,7 @@ async def _kafka_down(system: System, fault: Fault) -> None:
 
 
 async def _kafka_wiped(system: System, fault: Fault) -> None:
-    """With Connect's offsets; stopped and started again empty, or under everybody's hands."""
+    """With Connect's offsets; it is down for a while, or not at all."""
     system.broker.wipe()
     await _kafka_down(system, fault)
 
@@ -106,7 +106,7 @@ def _durables(system: System, service: str) -> list[str]:
 
 
 async def _redelivery(system: System, fault: Fault) -> None:
-    """As if the ack wait were no longer than a transaction: what is in one instance's hands goes to the other, too."""
+    """As if the ack wait were shorter than a transaction: both instances receive the same messages."""
     over = system.world.now + fault.lasts
     while True:
         for name in _durables(system, fault.target):
@@ -133,7 +133,7 @@ async def _mongo_wiped(system: System, fault: Fault) -> None:
 
 
 async def _view_rebuilt(system: System, fault: Fault) -> None:
-    """As `./saga rebuild-view` does, and again when that is done."""
+    """As `./saga rebuild-view` does, and again when the rebuild is done."""
     over = system.world.now + fault.lasts
     while True:
         if system.mongo.up:
@@ -182,9 +182,9 @@ OFTEN = ("kill", "kill", "kill", "connection cut", "redelivery", "view rebuilt")
 
 
 def draw(rng: random.Random, actions: Sequence[Action]) -> tuple[Fault, ...]:
-    """From none to eight faults, of a few kinds, so that some runs have many of the same.
+    """Up to eight faults of a few kinds, so that some runs have many of one kind.
 
-    Most come while an action is on its way through the system: a fault in between strikes nothing.
+    Each follows an action closely: a fault while nothing happens strikes nothing.
     """
     kinds = rng.sample([*FAULTS, *OFTEN], rng.randint(1, 4))
     times = [action.at for action in actions]

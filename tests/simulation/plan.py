@@ -1,6 +1,6 @@
 """What is going to happen in a run: every action of a client and every fault, with its time.
 
-A plan is data. So a failing one can be printed, and made smaller by leaving things out.
+A plan is data. So a failing plan can be printed, and made smaller by leaving out actions and faults.
 """
 
 from dataclasses import dataclass
@@ -13,19 +13,29 @@ class CreateCustomer:
     at: float
     number: int
     limit: int
+    key: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class PlaceOrder:
     """A client places an order for a customer of the plan, who may not exist, or not yet.
 
-    No two orders of a plan have the same total, so that each is recognized in the database.
+    No two requests of a plan have the same total, so that each order is recognized in the database.
+
+    Attributes:
+        total: in cents.
+        key: the request's idempotency key. Another request may have the same key: one of the two is refused.
+        copies: how often the client sends the request at once; more than once only with a key.
+        wait: seconds of `Prefer: wait`.
     """
 
     at: float
     number: int
     customer: int
     total: int
+    key: str | None
+    copies: int = 1
+    wait: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +46,32 @@ class CancelOrder:
     order: int
 
 
-Action = CreateCustomer | PlaceOrder | CancelOrder
+@dataclass(frozen=True, slots=True)
+class ReadOrder:
+    """A client reads an order of the plan from the order service once it knows the order's id."""
+
+    at: float
+    order: int
+    wait: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadView:
+    """A client reads a customer of the plan with its orders from the history service."""
+
+    at: float
+    customer: int
+
+
+@dataclass(frozen=True, slots=True)
+class Republish:
+    """An operator has a service send its present states again, as `./saga republish` does."""
+
+    at: float
+    service: str
+
+
+Action = CreateCustomer | PlaceOrder | CancelOrder | ReadOrder | ReadView | Republish
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +80,9 @@ class Fault:
 
     Attributes:
         kind: a key of tests.simulation.nemesis.FAULTS.
-        target: whom it strikes; what that is depends on the kind.
+        target: what it strikes; the meaning depends on the kind.
         lasts: seconds until it is over.
-        amount: of what is lost, where the kind has a measure.
+        amount: how much is lost, for the kinds that lose a part of something.
     """
 
     at: float
@@ -62,7 +97,7 @@ class Plan:
     """One schedule.
 
     Attributes:
-        seed: of all chance that is left: delays, orders of things, sizes of batches.
+        seed: of every other random choice: delays, orders of things, sizes of batches.
         instances: of each service and of the bridge, all running at once.
         partitions: of each Kafka topic.
         duplicate_window: seconds that JetStream remembers an event id.
@@ -73,19 +108,14 @@ class Plan:
     instances: int
     partitions: int
     duplicate_window: float
-    deadline: float
+    deadline: int
     actions: tuple[Action, ...]
     faults: tuple[Fault, ...]
-
-    @property
-    def end(self) -> float:
-        """When the last fault is over."""
-        return max((fault.at + fault.lasts for fault in self.faults), default=0.0)
 
     def __str__(self) -> str:
         head = (
             f"{self.instances} of each process, {self.partitions} partitions a topic, "
-            f"duplicates remembered for {self.duplicate_window} s, orders given up after {self.deadline} s"
+            f"event ids remembered for {self.duplicate_window} s, orders timed out after {self.deadline} s"
         )
-        things = sorted([*self.actions, *self.faults], key=lambda thing: thing.at)
-        return "\n".join([head, *(f"  {thing}" for thing in things)])
+        steps = sorted([*self.actions, *self.faults], key=lambda step: step.at)
+        return "\n".join([head, *(f"  {step}" for step in steps)])

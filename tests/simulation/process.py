@@ -1,16 +1,18 @@
 """Processes that can be killed between any two steps, and started again.
 
-Whatever a process starts (tasks, connections) belongs to its present life, and ends with it. A task
-that goes on regardless is stopped by `Crashed` at its next input or output.
+Everything that a process starts (tasks, connections) belongs to its present life, and ends with it. A task
+that survives its cancellation is stopped by `Crashed` at its next input or output.
 """
 
 import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.simulation.clock import pass_time
 from tests.simulation.world import Crashed, World
+
+T = TypeVar("T")
 
 Main = Callable[["Life"], Awaitable[None]]
 
@@ -18,27 +20,27 @@ _life: contextvars.ContextVar["Life | None"] = contextvars.ContextVar("life", de
 
 
 class Life:
-    """One life of a process: from its start to its end, by whatever cause."""
+    """One life of a process: from its start to its end, for any reason."""
 
     def __init__(self, name: str, world: World) -> None:
         self.name = name
         self.world = world
         self.ended = False
         self._tasks: list[asyncio.Task[Any]] = []
-        self._last_will: list[Callable[[], None]] = []
+        self._end_actions: list[Callable[[], None]] = []
 
     def on_end(self, action: Callable[[], None]) -> None:
-        """What the others see when the process is gone, e.g. its connections break."""
-        self._last_will.append(action)
+        """Registers an effect that the end of the process has on others, e.g. its connections break."""
+        self._end_actions.append(action)
 
     async def io(self) -> None:
-        """On the way to or from another part: takes a while, and never arrives in a dead process."""
+        """One way to or from another part: takes a moment, and raises Crashed in a process that is dead."""
         self.check()
         await self.world.pause()
         self.check()
 
     async def wait(self, seconds: float) -> None:
-        """Does nothing for a while."""
+        """Waits, and raises Crashed if the process is dead after that."""
         await pass_time(seconds)
         self.check()
 
@@ -51,15 +53,15 @@ class Life:
         if len(self._tasks) > 100:
             self._tasks = [task for task in self._tasks if not task.done()]
 
-    def run(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Runs work as this process, e.g. the handling of a request."""
-        return _in_context_of(self).run(asyncio.get_running_loop().create_task, work)
+    def run(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        """Runs work as a task of this process, e.g. the handling of a request."""
+        return asyncio.get_running_loop().create_task(work, context=_in_context_of(self))
 
     def end(self) -> None:
         self.ended = True
         for task in self._tasks:
             task.cancel()
-        for action in self._last_will:
+        for action in self._end_actions:
             action()
 
 
@@ -70,23 +72,14 @@ def _in_context_of(life: Life) -> contextvars.Context:
 
 
 def current_life() -> Life | None:
-    """The process whose code is running, if it is one's."""
+    """The process whose code is running; None for the simulation's own."""
     return _life.get()
-
-
-async def together(life: Life, *works: Coroutine[Any, Any, None]) -> None:
-    """A process's concurrent works; the first one's end or error is the process's."""
-    tasks = [life.run(work) for work in works]
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        if task.done():
-            task.result()
 
 
 def task_factory(
     loop: asyncio.AbstractEventLoop, work: Any, context: contextvars.Context | None = None
 ) -> asyncio.Task[Any]:
-    """Notes whose task it is. (asyncio's own registry is a set, whose order differs from run to run.)"""
+    """Notes which life a task belongs to. (asyncio's own registry is a set, whose order differs from run to run.)"""
     task = asyncio.Task(work, loop=loop, context=context)
     life = context.get(_life) if context else _life.get()
     if life:
@@ -95,12 +88,12 @@ def task_factory(
 
 
 class Process:
-    """Something that is started, killed and started again: a service, a bridge, a connector task."""
+    """A program that is started, killed and started again: a service, a bridge, a connector task."""
 
-    def __init__(self, name: str, world: World, main: Main | None = None) -> None:
+    def __init__(self, name: str, world: World, main: Main) -> None:
         self.name = name
         self._world = world
-        self.main = main
+        self._main = main
         self.life: Life | None = None
 
     def start(self) -> None:
@@ -117,8 +110,7 @@ class Process:
 
     async def _live(self, life: Life) -> None:
         try:
-            assert self.main is not None
-            await self.main(life)
+            await self._main(life)
         except Exception as error:  # noqa: BLE001 - no error may end a process
             self._world.violate(f"{self.name} ended by {error!r}")
         if self.life is life:

@@ -1,4 +1,4 @@
-"""What a person is told of a failure, and of what struck."""
+"""The report of a failure, and of the faults that struck."""
 
 from collections import Counter
 
@@ -29,7 +29,7 @@ def describe_failure(seed: int) -> str:
 
 
 def describe_strikes(strikes: Counter[str]) -> str:
-    """How often what happened: faults as planned, and what they met."""
+    """How often each kind of fault or coincidence happened, one line each."""
     width = len(str(max(strikes.values(), default=0)))
     return "\n".join(f"  {times:{width}}  {kind}" for kind, times in sorted(strikes.items()))
 

@@ -1,62 +1,23 @@
-"""The customer's and the order's repositories over a simulated database: the same methods, the same promises."""
+"""The customer's and the order's repositories over a simulated database: the protocols of services/*/ports.py."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from pydantic import BaseModel
-
 from services.customer.domain import Customer, Reservation, ReservationState
-from services.order.domain import Order
-from storage.idempotency import fingerprint
-from tests.simulation.postgres import Database, Transaction
+from services.order.domain import Order, OrderState
+from services.order.ports import NewOrder
+from storage.idempotency import StoredAnswer
+from tests.simulation.postgres import Database
 from tests.simulation.process import Life
-from web.problems import Problem
+from tests.simulation.transaction import KEYS, Transaction
 
-CUSTOMERS, RESERVATIONS, ORDERS, KEYS = "customers", "credit_reservations", "orders", "idempotency_keys"
-
-
-@dataclass(frozen=True, slots=True)
-class KeptAnswer:
-    """A row of idempotency_keys."""
-
-    fingerprint: bytes
-    answer: Any = None
+CUSTOMERS, RESERVATIONS, ORDERS = "customers", "credit_reservations", "orders"
 
 
-class _IdempotentTransaction(Transaction):
-    """What web/idempotency.py does in either service."""
-
-    async def claim(self, key: str, body: BaseModel) -> Any | None:
-        first = await self._statement(lambda: self._insert_key(key, KeptAnswer(fingerprint(body))))
-        if first:
-            return None
-
-        async def look() -> KeptAnswer | None:
-            kept: KeptAnswer | None = self._see((KEYS, key))
-            return kept
-
-        kept = await self._statement(look)
-        if kept is None or kept.fingerprint != fingerprint(body):
-            raise Problem(422, "this Idempotency-Key was used with another body")
-        return kept.answer
-
-    async def _insert_key(self, key: str, row: KeptAnswer) -> bool:
-        """INSERT ... ON CONFLICT DO NOTHING."""
-        await self._database.lock(self, (KEYS, key))
-        if self._see((KEYS, key)) is not None:
-            await self._database.wait_for_writer(self, (KEYS, key))
-            return False
-        self.writes[KEYS, key] = row
-        return True
-
-    async def keep(self, key: str, answer: Any) -> None:
-        await self._statement(lambda: self._update((KEYS, key), lambda row: replace(row, answer=answer)))
-
-
-class CustomerTransaction(_IdempotentTransaction):
-    """As services.customer.repository.Transaction."""
+class CustomerTransaction(Transaction):
+    """Implements services.customer.ports.Transaction."""
 
     async def insert_customer(self, name: str, credit_limit: int) -> Customer:
         async def effect() -> Customer:
@@ -69,11 +30,14 @@ class CustomerTransaction(_IdempotentTransaction):
     async def lock_customers(self, ids: Collection[int]) -> dict[int, Customer]:
         return await self._statement(lambda: self._lock_all(CUSTOMERS, ids))
 
-    async def find_reservations(self, order_ids: Collection[int]) -> dict[int, Reservation]:
-        async def effect() -> dict[int, Reservation]:
-            return self._see_all(RESERVATIONS, order_ids)
+    async def lock_next_customers(self, after: int, limit: int) -> list[Customer]:
+        async def effect() -> list[Customer]:
+            return list((await self._lock_all(CUSTOMERS, self._next_keys(CUSTOMERS, after, limit))).values())
 
         return await self._statement(effect)
+
+    async def find_reservations(self, order_ids: Collection[int]) -> dict[int, Reservation]:
+        return await self._query(lambda: self._see_all(RESERVATIONS, order_ids))
 
     async def store_customers(self, customers: Collection[Customer]) -> None:
         async def effect() -> None:
@@ -96,6 +60,12 @@ class CustomerTransaction(_IdempotentTransaction):
 
         await self._statement(effect)
 
+    async def claim(self, key: str, fingerprint: bytes) -> bool:
+        return await self._statement(lambda: self._claim(key, StoredAnswer(fingerprint, None)))
+
+    async def store(self, key: str, answer: int) -> None:
+        await self._statement(lambda: self._update((KEYS, key), lambda row: replace(row, answer=answer)))
+
 
 def _released(reservation: Reservation) -> Reservation:
     if reservation.state is not ReservationState.RESERVED:
@@ -103,17 +73,29 @@ def _released(reservation: Reservation) -> Reservation:
     return replace(reservation, state=ReservationState.RELEASED)
 
 
-class OrderTransaction(_IdempotentTransaction):
-    """As services.order.repository.Transaction."""
+class OrderTransaction(Transaction):
+    """Implements services.order.ports.Transaction."""
 
-    async def insert_orders(self, wanted: Sequence[tuple[int, int]]) -> list[Order]:
-        async def effect() -> list[Order]:
-            orders = [Order(self._database.next_identity(ORDERS), *order) for order in wanted]
-            for order in orders:
-                await self._insert((ORDERS, order.id), order)
-            return orders
+    async def insert_orders(self, orders: Sequence[NewOrder]) -> list[int | None]:
+        if len(orders) > 1:
+            self._database.world.struck("several orders in one transaction")
+        return await self._statement(lambda: self._insert_orders(orders))
 
-        return await self._statement(effect)
+    async def _insert_orders(self, orders: Sequence[NewOrder]) -> list[int | None]:
+        """As services.order.repository.INSERT_ORDERS: each order takes an id, also one that is not stored."""
+        ids = [self._database.next_identity(ORDERS) for _ in orders]
+        claims = sorted((order.key, position) for position, order in enumerate(orders) if order.key is not None)
+        claimed = set()
+        for key, position in claims:
+            if await self._claim(key, StoredAnswer(orders[position].fingerprint, ids[position])):
+                claimed.add(key)
+        placed: list[int | None] = []
+        for order_id, order in zip(ids, orders, strict=True):
+            is_new = order.key is None or order.key in claimed
+            if is_new:
+                await self._insert((ORDERS, order_id), Order(order_id, order.customer_id, order.total))
+            placed.append(order_id if is_new else None)
+        return placed
 
     async def lock_orders(self, ids: Collection[int]) -> dict[int, Order]:
         return await self._statement(lambda: self._lock_all(ORDERS, ids))
@@ -124,10 +106,16 @@ class OrderTransaction(_IdempotentTransaction):
         async def effect() -> list[Order]:
             latest = self._database.world.now - deadline.total_seconds()
             pending = [order for order in self._database.rows(ORDERS).values() if order.is_pending]
-            born = {order.id: self._database.born[ORDERS, order.id] for order in pending}
-            overdue = [number for number in sorted(born, key=born.__getitem__) if born[number] < latest]
+            created = {order.id: self._database.created_at[ORDERS, order.id] for order in pending}
+            overdue = [number for number in sorted(created, key=created.__getitem__) if created[number] < latest]
             free = [number for number in overdue if not self._database.is_locked((ORDERS, number))]
             return list((await self._lock_all(ORDERS, free[:limit])).values())
+
+        return await self._statement(effect)
+
+    async def lock_next_orders(self, after: int, limit: int) -> list[Order]:
+        async def effect() -> list[Order]:
+            return list((await self._lock_all(ORDERS, self._next_keys(ORDERS, after, limit))).values())
 
         return await self._statement(effect)
 
@@ -144,7 +132,7 @@ def _constant(row: Any) -> Callable[[Any], Any]:
 
 
 class CustomerRepository:
-    """As services.customer.repository.Repository, as far as the handlers use it."""
+    """Implements services.customer.ports.CustomerRepository."""
 
     def __init__(self, database: Database, life: Life) -> None:
         self._database = database
@@ -153,9 +141,18 @@ class CustomerRepository:
     def transaction(self) -> CustomerTransaction:
         return CustomerTransaction(self._database, self._life)
 
+    async def find_customer(self, customer_id: int) -> Customer | None:
+        return await self._database.read(self._life, lambda: self._database.tables.get((CUSTOMERS, customer_id)))
+
+    async def list_customers(self, after: int, limit: int) -> list[Customer]:
+        def query() -> list[Customer]:
+            return [row for number, row in sorted(self._database.rows(CUSTOMERS).items()) if number > after][:limit]
+
+        return await self._database.read(self._life, query)
+
 
 class OrderRepository:
-    """As services.order.repository.Repository, as far as the handlers use it."""
+    """Implements services.order.ports.OrderRepository."""
 
     def __init__(self, database: Database, life: Life) -> None:
         self._database = database
@@ -163,3 +160,17 @@ class OrderRepository:
 
     def transaction(self) -> OrderTransaction:
         return OrderTransaction(self._database, self._life)
+
+    async def find_order(self, order_id: int) -> Order | None:
+        return await self._database.read(self._life, lambda: self._database.tables.get((ORDERS, order_id)))
+
+    async def list_orders(
+        self, after: int, limit: int, customer_id: int | None, state: OrderState | None
+    ) -> list[Order]:
+        def query() -> list[Order]:
+            rows = [row for number, row in sorted(self._database.rows(ORDERS).items()) if number > after]
+            return [row for row in rows if customer_id in (None, row.customer_id) and state in (None, row.state)][
+                :limit
+            ]
+
+        return await self._database.read(self._life, query)

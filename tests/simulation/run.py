@@ -1,10 +1,4 @@
-"""One run: a plan from beginning to end, or to the first invariant that does not hold.
-
-Real: handlers, domain, projection, deadline, messaging.{subscriber,consumer,pull,streams,dead_letters},
-and the bridge but for its Kafka client. Simulated: what they talk to (postgres.py with repositories.py,
-debezium.py, kafka.py, jetstream.py with nats_client.py, mongo.py), the clock, and the processes.
-tests/behaviour holds the simulated parts to what the real ones do.
-"""
+"""One run: a plan from its start to its end, or to the first invariant that does not hold. README.md explains it."""
 
 import asyncio
 import logging
@@ -15,17 +9,19 @@ from typing import Any
 
 from tests.simulation import nemesis, workload
 from tests.simulation.clock import VirtualLoop, pass_time
+from tests.simulation.ledger import broken_promises
 from tests.simulation.plan import Plan
 from tests.simulation.process import current_life, task_factory
 from tests.simulation.system import System
 from tests.simulation.world import Crashed, Violation, World
 
 CONVERGENCE_SECONDS = 120.0
-"""Of virtual time, from the last fault's end on."""
+"""Of virtual time, from the end of the last fault on."""
 LOOK_SECONDS = 0.5
+LOGGED = ("messaging", "runtime", "services", "storage", "web")
 BUSY_SECONDS = (0.3, 2.0, 8.0)
 WINDOWS = (0.0, 0.5, 5.0, 120.0)
-DEADLINES = (1.5, 900.0, 900.0)
+DEADLINES = (1, 2, 900, 900, 900, 900)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +60,20 @@ def run(plan: Plan, traced: bool = False) -> Result:
 async def _run(plan: Plan, traced: bool) -> Result:
     loop = asyncio.get_running_loop()
     world = World(plan.seed, traced)
-    loop.set_exception_handler(lambda _, context: _judge_stray_error(world, context.get("exception")))
+    loop.set_exception_handler(lambda _, context: _on_unhandled(world, context.get("exception")))
     system = System(plan, world)
-    with _Log(world), system.reachable():
-        story = loop.create_task(_story(system))
-        either: list[asyncio.Future[Any]] = [story, world.violated]
+    with _Log(world):
+        schedule = loop.create_task(_run_schedule(system))
+        either: list[asyncio.Future[Any]] = [schedule, world.violated]
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        violation = _violation(story, world)
+        violation = _violation(schedule, world)
         seconds = loop.time()
-        await _end(system, story)
+        await _end(system)
     return Result(violation, world.strikes, world.lines, seconds)
 
 
-async def _story(system: System) -> None:
-    """Actions and faults, and then peace until everything agrees."""
+async def _run_schedule(system: System) -> None:
+    """Actions and faults, and then no more faults until all stores agree."""
     system.start()
     loop = asyncio.get_running_loop()
     faults = [loop.create_task(nemesis.strike(system, fault)) for fault in system.plan.faults]
@@ -92,8 +88,8 @@ async def _story(system: System) -> None:
             _give_up(system, acting.done())
         await pass_time(LOOK_SECONDS)
     await acting
-    for lie in system.invariants.lies():
-        raise Violation(lie)
+    for broken in broken_promises(system.clients.ledger, system.plan, system.databases):
+        raise Violation(broken)
 
 
 def _give_up(system: System, answered: bool) -> None:
@@ -103,16 +99,16 @@ def _give_up(system: System, answered: bool) -> None:
     raise Violation(f"no convergence in {CONVERGENCE_SECONDS:.0f} s: " + "; ".join(differences))
 
 
-def _violation(story: "asyncio.Task[None]", world: World) -> str | None:
+def _violation(schedule: "asyncio.Task[None]", world: World) -> str | None:
     if world.violated.done():
         return str(world.violated.exception())
-    error = story.exception()
+    error = schedule.exception()
     if error is not None and not isinstance(error, Violation):
         raise error
     return str(error) if error else None
 
 
-async def _end(system: System, story: "asyncio.Task[None]") -> None:
+async def _end(system: System) -> None:
     system.world.traced = False
     for process in system.processes:
         process.kill()
@@ -124,14 +120,14 @@ async def _end(system: System, story: "asyncio.Task[None]") -> None:
         system.world.violated.cancel()
 
 
-def _judge_stray_error(world: World, error: BaseException | None) -> None:
-    """An error in a task or callback that nobody waits for."""
+def _on_unhandled(world: World, error: BaseException | None) -> None:
+    """An error in a task or callback that nobody awaits."""
     if error is not None and not isinstance(error, Crashed | Violation):
         world.violate(f"unhandled: {error!r}")
 
 
 class _Log(logging.Handler):
-    """What the program logs goes into the trace, under the name of the process that says it."""
+    """Puts the program's log into the trace, under the name of the process that logs."""
 
     def __init__(self, world: World) -> None:
         super().__init__(logging.INFO)
@@ -143,14 +139,14 @@ class _Log(logging.Handler):
             logging.disable()
             return
         logging.disable(logging.NOTSET)
-        for name in ("messaging", "services"):
+        for name in LOGGED:
             logger = logging.getLogger(name)
             logger.addHandler(self)
             logger.setLevel(logging.INFO)
 
     def __exit__(self, *_: object) -> None:
         logging.disable(self._disabled)
-        for name in ("messaging", "services"):
+        for name in LOGGED:
             logging.getLogger(name).removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:

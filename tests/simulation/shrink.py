@@ -1,4 +1,4 @@
-"""Makes a failing plan smaller: leaves out what it fails without."""
+"""Makes a failing plan smaller: leaves out actions and faults as long as it still fails."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,7 +26,7 @@ def shrink(plan: Plan) -> Plan:
 
 
 def _smaller(plan: Plan) -> Iterator[Plan]:
-    """First large parts left out, then small ones; then simpler surroundings."""
+    """Leaves out large parts first, then small ones; then instances and partitions."""
     for size in _halves(max(len(plan.faults), len(plan.actions))):
         for start in range(0, len(plan.faults), size):
             yield replace(plan, faults=plan.faults[:start] + plan.faults[start + size :])

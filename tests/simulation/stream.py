@@ -1,4 +1,4 @@
-"""A stream's messages: in sequence, with a memory for message ids."""
+"""A stream's messages by sequence, and the message ids that it remembers."""
 
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -19,7 +19,7 @@ WRONG_LAST_MESSAGE_ID = {"code": 400, "err_code": 10070}
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """A message on its way, without its subject."""
+    """A message between a client and the server, without its subject."""
 
     data: bytes
     headers: dict[str, str] = field(default_factory=dict)
@@ -38,13 +38,13 @@ class Stored:
 @lru_cache(maxsize=10_000)
 def matches(pattern: str, subject: str) -> bool:
     """NATS's wildcards: `*` is one token, `>` the rest."""
-    wanted, given = pattern.split("."), subject.split(".")
+    wanted, tokens = pattern.split("."), subject.split(".")
     for number, token in enumerate(wanted):
         if token == ">":
-            return len(given) > number
-        if number >= len(given) or token not in ("*", given[number]):
+            return len(tokens) > number
+        if number >= len(tokens) or token not in ("*", tokens[number]):
             return False
-    return len(wanted) == len(given)
+    return len(wanted) == len(tokens)
 
 
 class Stream:
@@ -83,7 +83,7 @@ class Stream:
             last = self.last(headers[SUBJECTS])
             ends = last.sequence if last else 0
             if ends != int(headers[EXPECTED_LAST_OF_SUBJECTS]):
-                self._world.struck("partition moved on by another bridge")
+                self._world.struck("partition continued by another bridge")
                 return {**WRONG_LAST_SEQUENCE, "description": f"wrong last sequence: {ends}"}
         return None
 

@@ -1,49 +1,73 @@
-"""The whole system: the real code of every service and of the bridge, put together over simulated engines."""
+"""The whole system: every service and the bridge as production assembles them, over simulated engines."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import timedelta
-from functools import partial
-from typing import Any
-from unittest import mock
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 
-from messaging.consumer import Handler
-from messaging.envelope import Envelope
-from messaging.errors import NotYetVisible
-from messaging.streams import DurableConsumer
-from messaging.subscriber import Subscriber
-from runtime.housekeeping import housekeeping
-from services.bridge.jetstream import EventsWriter
-from services.bridge.relay import Relay
-from services.customer.app import HANDLER_TRANSIENT
-from services.customer.handlers import handle_order_events
-from services.customer.subscriptions import ORDERS
-from services.history.handlers import handle_events
-from services.history.subscriptions import place_of
-from services.history.views import TRANSIENT_ERRORS as VIEW_TRANSIENT
-from services.history.watch import Watch
-from services.order.app import DEADLINE_CHECK_SECONDS
-from services.order.handlers import handle_credit_decisions, reject_overdue_orders
-from services.order.subscriptions import CREDIT_DECISIONS
-from services.order.waiting import Waiting
-from storage.postgres import TRANSIENT_ERRORS
+from runtime.workers import Worker
+from services.bridge import ports as bridge_ports
+from services.bridge import service as bridge
+from services.bridge.settings import Settings as BridgeSettings
+from services.customer import ports as customer_ports
+from services.customer import service as customer
+from services.customer.settings import Settings as CustomerSettings
+from services.history import ports as history_ports
+from services.history import service as history
+from services.history.settings import Settings as HistorySettings
+from services.order import ports as order_ports
+from services.order import service as order
+from services.order.settings import Settings as OrderSettings
+from tests.simulation.clients import Clients
 from tests.simulation.debezium import Debezium
+from tests.simulation.http import HttpServer
 from tests.simulation.invariants import Invariants
 from tests.simulation.jetstream import Server
 from tests.simulation.kafka import TOPICS, Broker, KafkaRecords
 from tests.simulation.mongo import Mongo, Views
-from tests.simulation.nats_client import Client
 from tests.simulation.plan import Plan
+from tests.simulation.ports import DatabasePort, open_connection
 from tests.simulation.postgres import Database
-from tests.simulation.process import Life, Process, current_life, together
+from tests.simulation.process import Life, Process
 from tests.simulation.repositories import CustomerRepository, OrderRepository
-from tests.simulation.workload import Clients
-from tests.simulation.world import World
+from tests.simulation.world import Crashed, World
+from web.application import Service, create_app
 
 GRACE_SECONDS = 1.0
-"""Until a generation of the view that was swapped out is dropped."""
+"""From a swap of the view's generations until the old one is dropped; half a minute would end most runs too late."""
 
-Prepare = Callable[[], Awaitable[DurableConsumer]]
+OpenService = Callable[[Life], AbstractAsyncContextManager[Service]]
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsOfAll:
+    """The settings of every process."""
+
+    customer: CustomerSettings
+    order: OrderSettings
+    history: HistorySettings
+    bridge: BridgeSettings
+
+
+@lru_cache
+def settings_with(deadline: int) -> SettingsOfAll:
+    """The settings of a run, the same for each of its processes; addresses mean nothing to simulated ports."""
+    addresses = {
+        "http_port": 0,
+        "nats_url": "nats://simulated",
+        "nats_token": "",
+        "database_url": "postgresql://simulated",
+        "mongodb_url": "mongodb://simulated",
+        "kafka_bootstrap_servers": "simulated",
+        "kafka_username": "",
+        "kafka_password": "",
+    }
+    return SettingsOfAll(
+        customer=CustomerSettings.model_validate(addresses),
+        order=OrderSettings.model_validate({**addresses, "order_deadline_seconds": deadline}),
+        history=HistorySettings.model_validate({**addresses, "view_grace_seconds": GRACE_SECONDS}),
+        bridge=BridgeSettings.model_validate({**addresses, "topics": TOPICS}),
+    )
 
 
 class System:
@@ -60,16 +84,21 @@ class System:
         self.nats = Server(world, plan.duplicate_window, self.invariants.after_append)
         check = self.invariants
         self.mongo = Mongo(world, check.after_view_write, check.after_swap, check.before_drop)
-        self._running: dict[str, Subscriber | Watch | Relay] = {}
-        self._handled: set[tuple[str, str]] = set()
-        mains = {"customer": self._customer, "order": self._order, "history": self._history, "bridge": self._bridge}
-        services = {name: self._instances(name, main) for name, main in mains.items()}
+        self._settings = settings_with(plan.deadline)
+        self._servers: dict[str, HttpServer] = {}
+        openers: Mapping[str, OpenService] = {
+            "customer": self._open_customer,
+            "order": self._open_order,
+            "history": self._open_history,
+            "bridge": self._open_bridge,
+        }
+        services = [process for name, opener in openers.items() for process in self._instances(name, opener)]
         connectors = [
             Process(f"connect-{name}", world, Debezium(database, self.broker).run)
             for name, database in self.databases.items()
         ]
-        self.processes = [process for some in services.values() for process in some] + connectors
-        self.clients = Clients(world, services, self.databases)
+        self.processes = [*services, *connectors]
+        self.clients = Clients(world, self.servers_of, self.databases)
 
     def start(self) -> None:
         for process in self.processes:
@@ -77,96 +106,79 @@ class System:
 
     def stop(self, process: Process) -> None:
         """Asks it to end in good order, as SIGTERM does."""
-        if process.life and process.name in self._running:
-            self._running[process.name].stop()
+        if process.life and process.name in self._servers:
+            self._servers[process.name].stop()
 
-    def _instances(self, name: str, main: Callable[[Life], Awaitable[None]]) -> list[Process]:
+    def servers_of(self, service: str) -> list[HttpServer]:
+        """Those of the service's instances that accept requests at the moment."""
+        alive = [process.name for process in self.processes if process.life and process.name.startswith(service)]
+        return [server for name in alive if (server := self._servers.get(name)) and server.is_accepting]
+
+    def _instances(self, name: str, opener: OpenService) -> list[Process]:
+        main = partial(self._serve, opener)
         return [Process(f"{name}-{number}", self.world, main) for number in range(1, self.plan.instances + 1)]
 
-    # Each as in the service's app.py
+    async def _serve(self, opener: OpenService, life: Life) -> None:
+        """As runtime.serve.serve: one life of a service's process."""
 
-    async def _customer(self, life: Life) -> None:
-        repository: Any = CustomerRepository(self.databases["customer"], life)
-        handler = partial(handle_order_events, repository)
-        await self._subscriber(life, "customer", _always(ORDERS), handler, HANDLER_TRANSIENT).run()
+        @asynccontextmanager
+        async def open_service() -> AsyncIterator[Service]:
+            async with opener(life) as service:
+                workers = {name: _Watched(worker, name, life) for name, worker in service.workers.items()}
+                yield replace(service, workers=workers)
 
-    async def _order(self, life: Life) -> None:
-        repository: Any = OrderRepository(self.databases["order"], life)
-        waiting = Waiting()
-        handler = partial(handle_credit_decisions, repository, waiting)
-        subscriber = self._subscriber(life, "order", _always(CREDIT_DECISIONS), handler, TRANSIENT_ERRORS)
-        deadline = timedelta(seconds=self.plan.deadline)
-        overdue = {"overdue orders": partial(reject_overdue_orders, repository, waiting, deadline)}
-        await together(life, subscriber.run(), housekeeping(overdue, period=DEADLINE_CHECK_SECONDS))
+        server = self._servers[life.name] = HttpServer(create_app(open_service), life)
+        await server.run()
 
-    async def _history(self, life: Life) -> None:
-        views: Any = Views(self.mongo, life)
+    # Each as in the service's app.py, with simulated ports
 
-        def fill(generation: str) -> Subscriber:
-            view = views.generation(generation)
+    @asynccontextmanager
+    async def _open_customer(self, life: Life) -> AsyncIterator[Service]:
+        database = self.databases["customer"]
+        async with open_connection(self.nats, life) as stream:
+            ports = customer_ports.Ports(DatabasePort(database, life), CustomerRepository(database, life), stream)
+            yield customer.assemble(ports, self._settings.customer)
 
-            async def prepare() -> DurableConsumer:
-                await view.prepare()
-                return place_of(generation)
+    @asynccontextmanager
+    async def _open_order(self, life: Life) -> AsyncIterator[Service]:
+        database = self.databases["order"]
+        async with open_connection(self.nats, life) as stream:
+            ports = order_ports.Ports(DatabasePort(database, life), OrderRepository(database, life), stream)
+            yield order.assemble(ports, self._settings.order)
 
-            handler = self._observed("history", partial(handle_events, view), generation)
-            return Subscriber("", "", "history", prepare, handler, VIEW_TRANSIENT)
+    @asynccontextmanager
+    async def _open_history(self, life: Life) -> AsyncIterator[Service]:
+        async with open_connection(self.nats, life) as stream:
+            yield history.assemble(history_ports.Ports(Views(self.mongo, life), stream), self._settings.history)
 
-        async def connect() -> Any:
-            client = Client(self.nats, life)
-            await client.connect()
-            return client
-
-        watch = self._running[life.name] = Watch(views, connect, fill, GRACE_SECONDS)
-        await watch.run()
-
-    async def _bridge(self, life: Life) -> None:
-        client: Any = Client(self.nats, life)
-        await client.connect()
-        records: Any = KafkaRecords(self.broker, life)
-        relay = self._running[life.name] = Relay(EventsWriter(client), records, list(TOPICS))
-        await relay.run()
-
-    def _subscriber(
-        self, life: Life, name: str, prepare: Prepare, handler: Handler, transient: tuple[type[Exception], ...]
-    ) -> Subscriber:
-        subscriber = Subscriber("", "", name, prepare, self._observed(name, handler), transient)
-        self._running[life.name] = subscriber
-        return subscriber
-
-    @contextmanager
-    def reachable(self) -> Iterator[None]:
-        """As long as this lasts, who connects to NATS gets a connection to the simulated server."""
-
-        async def connect(url: str, token: str, name: str) -> Client:
-            life = current_life()
-            assert life
-            client = Client(self.nats, life)
-            await client.connect()
-            return client
-
-        with mock.patch("messaging.subscriber.connect", connect):
-            yield
-
-    def _observed(self, name: str, handler: Handler, store: str = "") -> Handler:
-        """Counts what the handler has to put up with."""
-        filled = f"{name} {store}"
-
-        async def handle(envelopes: Sequence[Envelope]) -> None:
-            if any((filled, envelope.event_id) in self._handled for envelope in envelopes):
-                self.world.struck(f"repeat reached the handler of {name}")
-            try:
-                await handler(envelopes)
-            except NotYetVisible:
-                self.world.struck("event came before its row was visible")
-                raise
-            self._handled.update((filled, envelope.event_id) for envelope in envelopes)
-
-        return handle
+    @asynccontextmanager
+    async def _open_bridge(self, life: Life) -> AsyncIterator[Service]:
+        async with open_connection(self.nats, life) as stream:
+            yield bridge.assemble(bridge_ports.Ports(KafkaRecords(self.broker, life), stream), self._settings.bridge)
 
 
-def _always(durable: DurableConsumer) -> Prepare:
-    async def prepare() -> DurableConsumer:
-        return durable
+class _Watched:
+    """A worker whose failure ends the run: in production, runtime.workers ends the process with a signal.
 
-    return prepare
+    Implements runtime.workers.Worker.
+    """
+
+    def __init__(self, worker: Worker, name: str, life: Life) -> None:
+        self._worker = worker
+        self._name = name
+        self._life = life
+
+    @property
+    def fault(self) -> str | None:
+        return self._worker.fault
+
+    async def run(self) -> None:
+        try:
+            await self._worker.run()
+        except Crashed:
+            return
+        except Exception as error:  # noqa: BLE001 - no error may end a worker
+            self._life.world.violate(f"worker {self._name} of {self._life.name} ended by {error!r}")
+
+    def stop(self) -> None:
+        self._worker.stop()

@@ -1,4 +1,4 @@
-"""What all simulated parts share: one source of chance, the clock, the trace, and what struck."""
+"""What all simulated parts share: one random generator, the clock, the trace, and the count of strikes."""
 
 import asyncio
 import random
@@ -15,7 +15,7 @@ STALL_ODDS = 0.01
 
 
 class Crashed(BaseException):
-    """The process that runs this was killed. Not an Exception: no code may recover from it."""
+    """The process that runs this code was killed. Not an Exception: no code may recover from it."""
 
 
 class Violation(Exception):
@@ -24,12 +24,14 @@ class Violation(Exception):
 
 @dataclass
 class World:
-    """One run's surroundings.
+    """What is common to one run.
 
     Attributes:
         seed: decides everything that happens.
-        strikes: what happened how often, by kind: the proof that the faults struck.
-        lines: the trace, while `traced`; off by default, for a failing seed is simply run again with it.
+        traced: whether `lines` are written. Off by default: a failing seed is run again with it.
+        strikes: how often each fault or coincidence happened, by kind: the proof that the faults struck.
+        lines: the trace.
+        slowness: multiplies every delay.
     """
 
     seed: int
@@ -47,7 +49,7 @@ class World:
         return asyncio.get_running_loop().time()
 
     def delay(self) -> float:
-        """How long something takes that is neither instant nor of known length: short, now and then long."""
+        """Seconds for one step of unknown duration: short, now and then long."""
         if self.rng.random() < STALL_ODDS:
             return self.rng.uniform(0, STALL_SECONDS) * self.slowness
         return (SHORTEST_SECONDS + self.rng.random() * USUAL_SECONDS) * self.slowness
@@ -64,7 +66,7 @@ class World:
         self.strikes[kind] += 1
 
     def violate(self, invariant: str) -> None:
-        """Ends the run: this invariant does not hold. The first one counts."""
+        """Ends the run: this invariant does not hold. The first violation counts."""
         if not self.violated.done():
             self.note("checker", "VIOLATED: %s", invariant)
             self.violated.set_exception(Violation(invariant))
