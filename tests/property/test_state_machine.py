@@ -214,6 +214,7 @@ class CustomersAndOrders(RuleBasedStateMachine):
             raise Broken("the first error is above") from self._failure
 
 
+@pytest.mark.timeout(3_600)  # EXAMPLES may ask for many, and shrinking runs an example many times
 def test_the_services_converge_after_any_sequence_of_requests_deliveries_and_crashes(
     world: World, runner: asyncio.Runner
 ) -> None:
