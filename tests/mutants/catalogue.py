@@ -262,7 +262,7 @@ MUTANTS = [
         "                try:\n                    await stream.append([translate(record) for record in records])\n                except FAULTS:\n                    await stream.open()",
     ),
     Mutant(
-        "new topics go unnoticed", RELAY, "if await self._records.describe(self._topic_names) != topics:", "if False:"
+        "new topics go unnoticed", RELAY, "if await self._records.describe(self.topic_names) != topics:", "if False:"
     ),
     Mutant(
         "offsets that go back are handed on", KAFKA, "if offset < self._next_offsets[topic, partition]:", "if False:"
