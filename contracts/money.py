@@ -6,7 +6,7 @@ an `int` of cents, so that no sum ever rounds.
 
 from decimal import Decimal
 from math import inf
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
@@ -79,7 +79,7 @@ class Money(BaseModel):
     cents: Cents = Field(alias="amount", ge=0)
 
     @classmethod
-    def of(cls, cents: int) -> "Money":
+    def of(cls, cents: int) -> Self:
         """The money that is `cents` cents, without going through an amount."""
         return cls.model_construct(cents=cents)
 

@@ -21,6 +21,9 @@ class Subscriber:
         handler: applies a batch of events.
         options: how batches are taken and how errors are treated.
         prepare: makes the service's database ready for `handler`, or waits until it is.
+
+    Attributes:
+        durable, handler, options, prepare: as given.
     """
 
     def __init__(
@@ -32,10 +35,10 @@ class Subscriber:
         prepare: Callable[[], Awaitable[None]],
     ) -> None:
         self._stream = stream
-        self._durable = durable
-        self._handler = handler
-        self._options = options
-        self._prepare = prepare
+        self.durable = durable
+        self.handler = handler
+        self.options = options
+        self.prepare = prepare
         self._consumer: Consumer | None = None
         self._running: asyncio.Task[None] | None = None
         self._stopping = False
@@ -48,17 +51,16 @@ class Subscriber:
 
     async def run(self) -> None:
         self._running = asyncio.current_task()
-        async for attempt in retry_transient(self._options.transient):
+        async for attempt in retry_transient(self.options.transient):
             with attempt:
-                await self._prepare()
+                await self.prepare()
         self._waits_for = "NATS"
         client = await self._stream.client()
         if self._stopping:
             return
-        durable = self._durable
-        subscribe = partial(PullSubscription, client, durable)
-        dead_letters = DeadLetters(client, durable.name)
-        self._consumer = Consumer(durable.durable_name, subscribe, dead_letters, self._handler, self._options)
+        subscribe = partial(PullSubscription, client, self.durable)
+        dead_letters = DeadLetters(client, self.durable.name)
+        self._consumer = Consumer(self.durable.durable_name, subscribe, dead_letters, self.handler, self.options)
         await self._consumer.run()
 
     def stop(self) -> None:

@@ -19,14 +19,17 @@ class Housekeeping:
         chores: by name, for the log.
         transient: errors of an outage. They postpone a chore to the next period; any other error is raised.
         period: seconds.
+
+    Attributes:
+        chores, period: as given.
     """
 
     def __init__(
         self, chores: Mapping[str, Chore], transient: tuple[type[Exception], ...], period: float = PERIOD_SECONDS
     ) -> None:
-        self._chores = chores
+        self.chores = chores
         self._transient = transient
-        self._period = period
+        self.period = period
         self._stopping = asyncio.Event()
         self._postponed: dict[str, str] = {}
 
@@ -36,8 +39,8 @@ class Housekeeping:
         return "; ".join(f"{name} postponed: {error}" for name, error in self._postponed.items()) or None
 
     async def run(self) -> None:
-        while not await self._stopped_within(self._period):
-            for name, chore in self._chores.items():
+        while not await self._stopped_within(self.period):
+            for name, chore in self.chores.items():
                 await self._do(name, chore)
 
     def stop(self) -> None:

@@ -5,14 +5,13 @@ import sys
 from collections.abc import Mapping
 from typing import Self
 
-from pydantic import ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """One environment variable for each field, in capitals."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Self:

@@ -18,6 +18,11 @@ from services.order.events import OrderApproved, OrderCancelled, OrderCreated, O
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
+def traceparent(number: int) -> str:
+    """A trace of its own for each number."""
+    return f"00-{number:032x}-{number:016x}-01"
+
+
 def customer(limit: int = 10_000, reserved: int = 0, version: int = 1, customer_id: int = 7) -> Customer:
     return Customer(customer_id, "Jane Doe", limit, reserved, version)
 

@@ -12,7 +12,9 @@ import pytest
 from infra.native import Stack
 from tests.drivers import System, connected
 
-pytest.register_assert_rewrite("tests.checker", "tests.property.invariants", "tests.property.workers")
+pytest.register_assert_rewrite(
+    "tests.checker", "tests.property.clients", "tests.property.invariants", "tests.property.workers"
+)
 
 
 ATTEMPTS_UNSEEN = 8

@@ -1,4 +1,4 @@
-"""The only polling loops of the tests, one for each colour of function."""
+"""The only places where tests wait: two polling loops, and some turns of the event loop."""
 
 import asyncio
 import time
@@ -37,3 +37,13 @@ async def eventually_async(check: Callable[[], Awaitable[T]], within: float = 30
             if time.monotonic() >= deadline:
                 raise
         await asyncio.sleep(pause)
+
+
+async def let_tasks_run(turns: int = 20) -> None:
+    """Lets each task that can go on do so, until it waits for something that does not happen by itself."""
+    for _ in range(turns):
+        await asyncio.create_task(_nothing())
+
+
+async def _nothing() -> None:
+    pass

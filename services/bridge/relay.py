@@ -34,12 +34,15 @@ class Relay:
 
     It keeps no state of its own: the position is in the stream. So a crash at any moment leaves neither a gap nor a
     duplicate.
+
+    Attributes:
+        topic_names: the topics that it forwards.
     """
 
     def __init__(self, stream: Stream, records: Records, topic_names: Sequence[str]) -> None:
         self._connection = stream
         self._records = records
-        self._topic_names = list(topic_names)
+        self.topic_names = list(topic_names)
         self._running: asyncio.Task[None] | None = None
         self._stopping = False
         self.fault: str | None = "waiting for NATS"
@@ -81,14 +84,14 @@ class Relay:
 
     async def _start(self, stream: EventStream) -> list[Topic]:
         await stream.open()
-        topics = await self._records.describe(self._topic_names)
+        topics = await self._records.describe(self.topic_names)
         offsets = await stream.next_offsets(topics)
         await self._records.start(topics, offsets)
-        log.info("forwarding %s from %s", ", ".join(self._topic_names), offsets or "the beginning")
+        log.info("forwarding %s from %s", ", ".join(self.topic_names), offsets or "the beginning")
         return topics
 
     async def _check(self, stream: EventStream, topics: list[Topic]) -> None:
         await stream.check()
         # take() notices a recreated topic only when its offsets decrease.
-        if await self._records.describe(self._topic_names) != topics:
+        if await self._records.describe(self.topic_names) != topics:
             raise TopicsChanged("the topics are not the ones that reading began with")

@@ -51,6 +51,9 @@ class Watch:
         fill: makes the worker that fills a generation from its durable consumer.
         grace: seconds from a swap until the generation before it is dropped. In this time other instances stop filling
             it, and an audit that reads it ends. Readers do not need it: they check after each read which one is live.
+
+    Attributes:
+        fill, grace: as given.
     """
 
     def __init__(
@@ -58,8 +61,8 @@ class Watch:
     ) -> None:
         self._views = views
         self._stream = stream
-        self._fill = fill
-        self._grace = grace
+        self.fill = fill
+        self.grace = grace
         self._fillings: dict[str, Filling] = {}
         self._generations = Generations()
         self._running: asyncio.Task[None] | None = None
@@ -98,7 +101,7 @@ class Watch:
             await self._keep_filling(self._generations.wanted)
             if self._generations.building in self._fillings:
                 await self._swap_if_possible(client, self._generations.building, self._generations.live)
-            elif self._generations.live_for > self._grace:
+            elif self._generations.live_for > self.grace:
                 await self._drop_unused(client)
         except AWAY as error:
             log.debug("no look at the view's generations right now: %s", error)
@@ -116,7 +119,7 @@ class Watch:
             await _end(self._fillings.pop(name))
         for name in wanted:
             if name not in self._fillings and not self._stopping:
-                subscriber = self._fill(name)
+                subscriber = self.fill(name)
                 task = asyncio.create_task(subscriber.run(), name=f"subscriber of {name}")
                 self._fillings[name] = Filling(subscriber, task)
 
@@ -145,7 +148,7 @@ class Watch:
         consumers = [info["name"].partition("_") for info in await consumer_infos(client, VIEW.stream)]
         # Read after the lists: a generation that is begun meanwhile is not in them.
         generations = await self._views.look()
-        if generations.live_for <= self._grace:
+        if generations.live_for <= self.grace:
             return  # another one was swapped in meanwhile
         for service, _, name in consumers:
             if service == VIEW.name and name not in generations.wanted:

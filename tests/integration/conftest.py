@@ -11,10 +11,11 @@ from nats.aio.client import Client
 from pymongo import MongoClient
 
 from infra.native import Stack
-from messaging.connection import connect
+from messaging.connection import Connection, connect, open_connection
+from services.bridge.kafka_login import KafkaConfig
 from services.history.views import Generation, Views
 from storage.postgres import open_pool
-from tests.engines import TOKEN, KafkaTopics, NatsServer, fresh_database
+from tests.engines import TOKEN, KafkaTopics, NatsServer, fresh_database, login_from
 
 
 @pytest.fixture(scope="session")
@@ -32,8 +33,8 @@ async def database(addresses: Mapping[str, str]) -> AsyncIterator[str]:
 @pytest.fixture
 async def pool(database: str) -> AsyncIterator[asyncpg.Pool]:
     """As the services open theirs."""
-    async with await open_pool(database, "test") as pool:
-        # Open before the test, or what is meant to run at once would run while one connects after the other.
+    async with open_pool(database, "test") as pool:
+        # Opened before the test, or work that is meant to run at once would wait while each connection is opened.
         for connection in [await pool.acquire() for _ in range(8)]:
             await pool.release(connection)
         yield pool
@@ -58,7 +59,7 @@ async def views(mongodb_url: str) -> AsyncIterator[Views]:
 
 @pytest.fixture
 async def generation(views: Views) -> Generation:
-    """One that could be live."""
+    """A generation of the view that is ready to be filled."""
     generation = views.generation("a")
     await generation.prepare()
     return generation
@@ -81,7 +82,20 @@ async def client(nats_server: NatsServer) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
+async def stream(nats_server: NatsServer) -> AsyncIterator[Connection]:
+    """The port that a service is assembled with."""
+    async with open_connection(nats_server.url, TOKEN, "test") as stream:
+        yield stream
+
+
+@pytest.fixture
 def topics(addresses: Mapping[str, str]) -> Iterator[KafkaTopics]:
     topics = KafkaTopics(addresses)
     yield topics
     topics.delete_all()
+
+
+@pytest.fixture
+def kafka(addresses: Mapping[str, str]) -> KafkaConfig:
+    """How the bridge logs in to Kafka."""
+    return login_from(addresses)

@@ -7,12 +7,13 @@ CUSTOMER_HANDLERS = "services/customer/handlers.py"
 CUSTOMER_REPOSITORY = "services/customer/repository.py"
 ORDER = "services/order/domain.py"
 ORDER_HANDLERS = "services/order/handlers.py"
+ORDER_REPOSITORY = "services/order/repository.py"
 PROJECTION = "services/history/projection.py"
 GENERATIONS = "services/history/generations.py"
 WATCH = "services/history/watch.py"
 VIEWS = "services/history/views.py"
 CONSUMER = "messaging/consumer.py"
-GROUP_COMMIT = "messaging/group_commit.py"
+GROUP_COMMIT = "runtime/group_commit.py"
 PROGRESS = "messaging/progress.py"
 PULL = "messaging/pull.py"
 STREAMS = "messaging/streams.py"
@@ -112,10 +113,10 @@ MUTANTS = [
     ),
     Mutant("a decision's event is not sent", CUSTOMER_HANDLERS, "    await transaction.append(ledger.rows)\n", ""),
     Mutant(
-        "the idempotency key is not kept",
-        ORDER_HANDLERS,
-        "            await transaction.keep(idempotency_key, order_id)",
-        "            pass",
+        "a used key places another order",
+        ORDER_REPOSITORY,
+        "WHERE key IS NULL OR key IN (SELECT key FROM claimed)",
+        "WHERE true",
     ),
     Mutant(
         "an unseen order is dropped",
@@ -151,31 +152,31 @@ MUTANTS = [
     Mutant(
         "an unseen row gets no more patience",
         CONSUMER,
-        "if isinstance(error, NotYetVisible) else self.attempts",
+        "if isinstance(error, NotYetVisible | UnknownEventType) else self.attempts",
         "if False else 1",
     ),
     Mutant(
         "a failing message is acked",
         CONSUMER,
-        "        await delivery.nak(self._policy.delay(failures))",
+        "        await delivery.nak(self._options.policy.delay(failures))",
         "        await delivery.ack()",
     ),
     Mutant(
         "a batch's failure condemns all of it",
         CONSUMER,
-        "            if len(items) == 1:\n                await self._judge(items[0][0], error)",
-        "            if True:\n                for item in items:\n                    await self._bury(item[0], error)",
+        "            if len(items) == 1:\n                await self._settle_failed(items[0][0], error)",
+        "            if True:\n                for item in items:\n                    await self._dead_letter(item[0], error)",
     ),
     Mutant(
         "transient faults count",
         CONSUMER,
-        "until_possible(self._transient, self._note_fault)",
-        "until_possible((), self._note_fault)",
+        "retry_transient(self._options.transient, self._note_fault)",
+        "retry_transient((), self._note_fault)",
     ),
     Mutant(
         "a dead letter is acked unsaved",
         CONSUMER,
-        "                await self._dead_letters.bury(delivery, error)",
+        "                await self._dead_letters.store(delivery, error)",
         "                pass",
     ),
     Mutant("a dead letter carries the fence", DEAD_LETTERS, "if not name.startswith(FOR_THE_SERVER)}", "}"),
@@ -195,13 +196,13 @@ MUTANTS = [
     Mutant(
         "a view is swapped in before it has caught up",
         GENERATIONS,
-        "return building.left == 0 or (end_before is not None and building.acknowledged >= end_before)",
+        "return left == 0 or (end_before is not None and acknowledged >= end_before)",
         "return True",
     ),
     Mutant(
         "a view is swapped in behind the live one",
         GENERATIONS,
-        "return building.left == 0 or building.acknowledged >= live.delivered",
+        "return left == 0 or acknowledged >= delivered_live",
         "return True",
     ),
     Mutant("the live view is cleared away", WATCH, "stored.difference(generations.wanted)", "stored"),
@@ -257,11 +258,11 @@ MUTANTS = [
     Mutant(
         "a failed publish is skipped",
         RELAY,
-        "                await self._stream.append([translate(record) for record in records])",
-        "                try:\n                    await self._stream.append([translate(record) for record in records])\n                except FAULTS:\n                    await self._stream.open()",
+        "                await stream.append([translate(record) for record in records])",
+        "                try:\n                    await stream.append([translate(record) for record in records])\n                except FAULTS:\n                    await stream.open()",
     ),
     Mutant(
-        "new topics go unnoticed", RELAY, "if await self._records.describe(self._topic_names) != topics:", "if False:"
+        "new topics go unnoticed", RELAY, "if await self._records.describe(self.topic_names) != topics:", "if False:"
     ),
     Mutant(
         "offsets that go back are handed on", KAFKA, "if offset < self._next_offsets[topic, partition]:", "if False:"
@@ -272,7 +273,7 @@ MUTANTS = [
         "    headers[KAFKA_OFFSET] = str(record.offset)\n",
         "    if token != UNREADABLE:\n        headers[KAFKA_OFFSET] = str(record.offset)\n",
     ),
-    Mutant("a group's answers are mixed up", GROUP_COMMIT, "zip(group, results,", "zip(group, reversed(results),"),
+    Mutant("a group's answers are mixed up", GROUP_COMMIT, "zip(group, outcomes,", "zip(group, reversed(outcomes),"),
     Mutant("a double's third decimal is cut off", MONEY, "if cents / 100 != value:", "if False:"),
     Mutant("a third decimal is cut off", MONEY, "if len(digits) <= surplus or any(digits[-surplus:]):", "if False:"),
 ]

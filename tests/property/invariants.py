@@ -1,4 +1,4 @@
-"""What must hold after every step, and what must hold when nothing is on its way any more."""
+"""What must hold after every step, and what must hold when no event is on its way."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ ALWAYS = ("credit limit", "reserved credit")
 ORDER_MOVES = {("PENDING", "APPROVED"), ("PENDING", "REJECTED"), ("PENDING", "CANCELLED"), ("APPROVED", "CANCELLED")}
 DECISION_MOVES = {("RESERVED", "RELEASED")}
 
-TOLD_TWICE = """
+SENT_TWICE = """
 SELECT type, payload::text, count(*) FROM outbox GROUP BY type, payload::text HAVING count(*) > 1
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the last look showed: an order or decision moves on from here, a version in the view never goes back."""
+    """What the last look showed: orders and decisions only move forward, versions in the view never decrease."""
 
     orders: Mapping[int, Order]
     decisions: Mapping[int, Reservation]
@@ -39,18 +39,18 @@ class Invariants:
         self._seen = Seen({}, {}, {})
 
     def forget_the_view(self) -> None:
-        """It was wiped, and begins again."""
+        """It was wiped: its versions begin again."""
         self._seen = Seen(self._seen.orders, self._seen.decisions, {})
 
     async def check(self) -> None:
-        """Whatever is on its way."""
+        """Whatever events are on their way."""
         snapshot, now = await self._look()
         assert [finding for finding in audit(snapshot) if finding.check in ALWAYS] == []
         self._check_moves(now)
         for thing, version in self._seen.versions.items():
-            assert now.versions.get(thing, 0) >= version, f"{thing} goes back in the view"
+            assert now.versions.get(thing, 0) >= version, f"the version of {thing} decreased in the view"
         for pool in (self._world.customers, self._world.orders):
-            assert [tuple(row) for row in await pool.fetch(TOLD_TWICE)] == []
+            assert [tuple(row) for row in await pool.fetch(SENT_TWICE)] == []
         letters = await stored(self._world.client, DEAD_LETTERS)
         assert [(letter.headers, letter.data) for letter in letters] == []
         self._seen = now
@@ -65,7 +65,7 @@ class Invariants:
             assert decision == first or (first.state, decision.state) in DECISION_MOVES, f"{first} became {decision}"
 
     async def check_converged(self) -> None:
-        """When nothing is on its way any more: every order is final, and everybody tells the same story."""
+        """When no event is on its way: every order is final, and all stores agree."""
         snapshot, _ = await self._look()
         assert audit(snapshot) == list[Finding]()
         approved = Counter[int]()

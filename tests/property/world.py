@@ -1,47 +1,64 @@
-"""The three services over engines of their own, and a road from the outboxes to the stream that is as bad as it likes.
+"""The three services over engines of their own, and a path from the outboxes to the stream that keeps no order.
 
-Everything is the real thing but Debezium, Kafka and the bridge: in their place the test itself takes the rows from the
-outboxes to the stream. They keep an aggregate's events in order; the road here keeps nothing.
+The services are put together by their own `assemble`, over real PostgreSQL, JetStream and MongoDB. Clients' requests go
+through their HTTP applications, in this process. Only Debezium, Kafka and the bridge are missing: the test itself takes
+the rows from the outboxes to the stream, in any order and as often as it likes.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from typing import Any
 
 import asyncpg
-from hypothesis import note
+import httpx
 from motor.motor_asyncio import AsyncIOMotorClient
 from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
 from contracts.headers import ID, TYPE
-from contracts.money import Money, PositiveMoney
-from messaging.connection import connect
+from messaging.connection import Connection, open_connection
 from messaging.streams import DEAD_LETTERS, EVENTS, ensure_stream, request
+from messaging.subscriber import Subscriber
+from runtime.housekeeping import Housekeeping
+from runtime.workers import Worker
+from services.customer import service as customer_service
 from services.customer.app import SCHEMA as CUSTOMER_SCHEMA
-from services.customer.handlers import create_customer
+from services.customer.ports import Ports as CustomerPorts
 from services.customer.repository import Repository as CustomerRepository
-from services.customer.requests import CreateCustomer
-from services.history.views import Generation, Views
+from services.customer.settings import Settings as CustomerSettings
+from services.history import service as history_service
+from services.history.ports import Ports as HistoryPorts
+from services.history.settings import Settings as HistorySettings
+from services.history.views import Document, Generation, Views
+from services.history.watch import Watch
+from services.order import service as order_service
 from services.order.app import SCHEMA as ORDER_SCHEMA
-from services.order.domain import NotCancellable
-from services.order.handlers import cancel_order, create_order, reject_overdue_orders
+from services.order.ports import Ports as OrderPorts
 from services.order.repository import Repository as OrderRepository
-from services.order.requests import CreateOrder
-from services.order.waiting import Waiting
-from storage.postgres import apply_schema, open_pool
+from services.order.settings import Settings as OrderSettings
+from storage.postgres import PostgresDatabase, open_pool
 from tests.engines import TOKEN, NatsServer, fresh_database
+from web.application import Service, http_app
 
 CONNECTIONS = 8
-"""Opened before the test, or what is meant to run at once would run while one connects after the other."""
+"""Opened before the test. Otherwise work that is meant to run at once would wait while each connection is opened."""
+
+ORDER_INSTANCES = 2
+
+NAMES = ("customer", "order", "history")
 
 OUTBOX = "SELECT id::text, aggregatetype, type, payload::text FROM outbox ORDER BY id"
+
+# Every new order is older than the deadline, so the deadline's chore rejects it as soon as it runs.
+BACKDATE_ORDERS = "ALTER TABLE orders ALTER COLUMN created_at SET DEFAULT now() - interval '1 day'"
+
+AGE_KEYS = "UPDATE idempotency_keys SET created_at = created_at - interval '2 days'"
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """An outbox row on its way to the stream."""
+    """An outbox row that was sent to the stream."""
 
     event_id: str
     aggregate: str
@@ -49,69 +66,107 @@ class Sent:
     payload: str
 
 
-class World:
-    """The services' stores, what clients may ask of them, and the road to the stream.
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The real engines that the services are assembled over."""
 
-    Attributes:
-        view: the history's, its only generation, in a MongoDB database of its own.
-        client: a connection to a NATS server of its own.
+    customers: asyncpg.Pool
+    orders: asyncpg.Pool
+    views: Views
+    mongo: AsyncIOMotorClient[Document]
+    stream: Connection
+
+
+class World:
+    """The assembled services, their HTTP applications, and the path from their outboxes to the stream.
+
+    Args:
+        services: by name; several instances of the order service.
+        http: a client for each of them.
+        client: the connection to the NATS server.
     """
 
     def __init__(
-        self, customers: asyncpg.Pool, orders: asyncpg.Pool, view: Generation, mongo: AsyncIOMotorClient, client: Client
+        self,
+        stores: Stores,
+        services: dict[str, list[Service]],
+        http: dict[str, list[httpx.AsyncClient]],
+        client: Client,
     ) -> None:
-        self.customers, self.orders, self.view, self.client = customers, orders, view, client
-        self.customer_repository = CustomerRepository(customers)
-        self.order_repository = OrderRepository(orders)
-        self.waiting = Waiting()
-        self._mongo = mongo
+        self.customers, self.orders, self.views, self.client = stores.customers, stores.orders, stores.views, client
+        self._services = services
+        self.http = http
+        self._mongo = stores.mongo
+        self._generation = ""
         self._sent: list[Sent] = []
 
+    @property
+    def view(self) -> Generation:
+        """The live generation of the view."""
+        return self.views.generation(self._generation)
+
+    def subscriber(self, name: str) -> Subscriber:
+        """The consuming side of a service, as its `assemble` made it."""
+        subscriber = self._worker(name, "watch" if name == "history" else "subscriber")
+        if isinstance(subscriber, Watch):
+            subscriber = subscriber.fill(self._generation)
+        assert isinstance(subscriber, Subscriber)
+        return subscriber
+
+    def _worker(self, service: str, name: str) -> Worker:
+        return self._services[service][0].workers[name]
+
     async def clear(self) -> None:
-        """An empty world again, with ids from 1 on; cheaper than a new one."""
-        await self.customers.execute("TRUNCATE customers, credit_reservations, outbox RESTART IDENTITY")
-        await self.orders.execute("TRUNCATE orders, outbox RESTART IDENTITY")
+        """Empties everything; ids begin at 1 again. Cheaper than a new world."""
+        await self.customers.execute(
+            "TRUNCATE customers, credit_reservations, outbox, idempotency_keys RESTART IDENTITY"
+        )
+        await self.orders.execute("TRUNCATE orders, outbox, idempotency_keys RESTART IDENTITY")
         await self.wipe_view()
         for stream in (EVENTS, DEAD_LETTERS):
             await self._make_anew(stream)
         self._sent = []
 
     async def wipe_view(self) -> None:
-        """An empty view; the history's place in the stream is left where it is."""
+        """Deletes the view. A new generation, with a durable consumer of its own, takes its place."""
         await self._mongo.drop_database(self._mongo.get_default_database())
-        await self.view.prepare()
+        generation = await self.views.begin()
+        assert generation is not None
+        self._generation = generation
+        await self.subscriber("history").prepare()
+        assert await self.views.swap(generation)
 
     async def _make_anew(self, stream: str) -> None:
-        with suppress(NotFoundError):  # at first there is none
+        with suppress(NotFoundError):  # before the first example there is none
             await request(self.client, f"STREAM.DELETE.{stream}")
         await ensure_stream(self.client, stream)
 
-    # What clients ask for; amounts in cents
-
-    async def create_customer(self, limit: int) -> int:
-        command = CreateCustomer(name="Jane Doe", credit_limit=Money.of(limit))
-        return await create_customer(self.customer_repository, command, None, None)
-
-    async def place_order(self, customer_id: int, total: int) -> int:
-        command = CreateOrder(customer_id=customer_id, order_total=PositiveMoney.of(total))
-        return await create_order(self.order_repository, command, None, None)
-
-    async def cancel(self, order_id: int) -> None:
-        try:
-            await cancel_order(self.order_repository, self.waiting, order_id, None)
-        except NotCancellable:
-            note(f"order {order_id} was rejected before")
+    # Chores, as the services' housekeeping runs them
 
     async def reject_overdue(self) -> None:
-        """As if every pending order were older than the deadline."""
-        await reject_overdue_orders(self.order_repository, self.waiting, timedelta(0))
+        """Runs the deadline's chore, for which every pending order is overdue."""
+        await self._do("order", "deadline", "overdue orders")
 
-    # The road
+    async def expire_keys(self) -> int:
+        """Lets all idempotency keys be older than their retention, and returns how many were deleted."""
+        await self.orders.execute(AGE_KEYS)
+        assert await self._do("order", "housekeeping", "outbox") == 0
+        return await self._do("order", "housekeeping", "idempotency keys")
+
+    async def _do(self, service: str, worker: str, chore: str) -> int:
+        housekeeping = self._worker(service, worker)
+        assert isinstance(housekeeping, Housekeeping)
+        total = 0
+        while rows := await housekeeping.chores[chore]():
+            total += rows
+        return total
+
+    # The path from the outboxes to the stream
 
     async def unsent(self) -> list[Sent]:
         """The outboxes' rows that are not in the stream, oldest first.
 
-        By what was sent, not by the last id: ids are in the order of the inserts, not of the commits.
+        They are told by the ids that were sent, not by the last id: ids are in the order of inserts, not of commits.
         """
         sent = {event.event_id for event in self._sent}
         rows = [row for pool in (self.customers, self.orders) for row in await pool.fetch(OUTBOX)]
@@ -121,8 +176,8 @@ class World:
         """Stores new events in the stream.
 
         Args:
-            ranks: of the oldest, the next and so on, 0 for those without; a higher rank comes later.
-            limit: most events; the others stay on the road.
+            ranks: of the oldest, the next and so on, 0 for those without; a higher rank is stored later.
+            limit: most events; the others are not sent yet.
             repeats: which events, counted from the first that was ever sent, are then stored once more.
         """
         unsent = await self.unsent()
@@ -133,7 +188,7 @@ class World:
             await self._store(event)
 
     async def _store(self, event: Sent) -> None:
-        # Without Nats-Msg-Id: the server's deduplication must not save anybody.
+        # Without Nats-Msg-Id, so the server's deduplication hides no repeat from the handlers.
         headers = {ID: event.event_id, TYPE: event.type}
         subject = f"events.{event.aggregate}.0.{event.type}"
         await self.client.jetstream().publish(subject, event.payload.encode(), headers=headers, stream=EVENTS)
@@ -146,24 +201,49 @@ async def open_world(postgres_url: str, mongodb_url: str, nats: NatsServer) -> A
     Args:
         postgres_url: an administrator's, for two databases.
         mongodb_url: an administrator's, with the name of a database that may be dropped.
-        nats: running, and nobody else's.
+        nats: running, and used by nobody else.
     """
     async with AsyncExitStack() as opened:
-        pools = [await _open_pool(opened, postgres_url, schema) for schema in (CUSTOMER_SCHEMA, ORDER_SCHEMA)]
-        mongo = AsyncIOMotorClient(mongodb_url)
+        customers, orders = [await _open_pool(opened, postgres_url) for _ in range(2)]
+        mongo = AsyncIOMotorClient[Document](mongodb_url)
         opened.callback(mongo.close)
         opened.push_async_callback(mongo.drop_database, mongo.get_default_database())
-        views = Views(mongodb_url)
-        opened.callback(views.close)
-        client = await connect(nats.url, TOKEN, "property test")
-        opened.push_async_callback(client.close)
-        yield World(*pools, views.generation("only"), mongo, client)
+        views = opened.enter_context(closing(Views(mongodb_url)))
+        stream = await opened.enter_async_context(open_connection(nats.url, TOKEN, "property test"))
+        stores = Stores(customers, orders, views, mongo, stream)
+        services = await _assemble(stores)
+        await orders.execute(BACKDATE_ORDERS)
+        http = {name: [await _open_http(opened, each) for each in instances] for name, instances in services.items()}
+        yield World(stores, services, http, await stream.client())
 
 
-async def _open_pool(opened: AsyncExitStack, admin_url: str, schema: str) -> asyncpg.Pool:
+async def _assemble(stores: Stores) -> dict[str, list[Service]]:
+    """The services as production puts them together."""
+    common: dict[str, Any] = {"http_port": 0, "nats_url": "", "nats_token": ""}
+    customer_settings = CustomerSettings(database_url="", **common)
+    order_settings = OrderSettings(database_url="", order_deadline_seconds=3_600, **common)
+    customer_database = PostgresDatabase(stores.customers, CUSTOMER_SCHEMA)
+    order_database = PostgresDatabase(stores.orders, ORDER_SCHEMA)
+    for database in (customer_database, order_database):
+        await database.wait_for_schema()
+    customer_ports = CustomerPorts(customer_database, CustomerRepository(stores.customers), stores.stream)
+    order_ports = OrderPorts(order_database, OrderRepository(stores.orders), stores.stream)
+    history_ports = HistoryPorts(stores.views, stores.stream)
+    return {
+        "customer": [customer_service.assemble(customer_ports, customer_settings)],
+        "order": [order_service.assemble(order_ports, order_settings) for _ in range(ORDER_INSTANCES)],
+        "history": [history_service.assemble(history_ports, HistorySettings(mongodb_url="", **common))],
+    }
+
+
+async def _open_http(opened: AsyncExitStack, service: Service) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(http_app(service))
+    return await opened.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://service"))
+
+
+async def _open_pool(opened: AsyncExitStack, admin_url: str) -> asyncpg.Pool:
     url = await opened.enter_async_context(fresh_database(admin_url))
-    pool = await opened.enter_async_context(await open_pool(url, "property test"))
-    await apply_schema(pool, schema)
+    pool = await opened.enter_async_context(open_pool(url, "property test"))
     for connection in [await pool.acquire() for _ in range(CONNECTIONS)]:
         await pool.release(connection)
     return pool

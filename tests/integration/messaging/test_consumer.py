@@ -9,7 +9,7 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from messaging.consumer import Consumer, RetryPolicy
+from messaging.consumer import Consumer, ConsumerOptions, RetryPolicy
 from messaging.dead_letters import DeadLetters
 from messaging.envelope import Envelope
 from messaging.pull import PullSubscription
@@ -47,7 +47,8 @@ class Recorder:
 async def running(client: Client, handler: Recorder) -> AsyncIterator[Consumer]:
     """The consumer at work, stopped as a service stops it."""
     subscribe = partial(PullSubscription, client, ORDERS)
-    consumer = Consumer("orders", subscribe, DeadLetters(client, "orders"), handler, (OSError,), POLICY, batch=16)
+    options = ConsumerOptions((OSError,), POLICY, batch=16)
+    consumer = Consumer("orders", subscribe, DeadLetters(client, "orders"), handler, options)
     task = asyncio.create_task(consumer.run())
     try:
         yield consumer
@@ -69,7 +70,7 @@ async def test_every_event_is_applied_once_and_in_order(client: Client) -> None:
     assert handler.applied == payloads
 
 
-async def test_poison_goes_to_the_dead_letters_and_the_rest_goes_on(client: Client) -> None:
+async def test_a_poison_message_becomes_a_dead_letter_and_the_others_are_applied(client: Client) -> None:
     payloads = [b"%d" % number for number in range(40)]
     await publish(client, [*payloads[:20], b"bad", *payloads[20:]])
     async with running(client, handler := Recorder(lambda payload: payload == b"bad")):
@@ -91,7 +92,7 @@ async def test_a_message_without_an_envelope_is_a_dead_letter(client: Client) ->
     assert handler.applied == []
 
 
-async def test_after_all_nothing_is_left_to_deliver(client: Client) -> None:
+async def test_after_a_dead_letter_nothing_is_left_to_deliver(client: Client) -> None:
     await publish(client, [b"1", b"bad", b"2"])
     async with running(client, handler := Recorder(lambda payload: payload == b"bad")):
         await handler.has(b"1", b"2")
@@ -104,7 +105,7 @@ async def test_after_all_nothing_is_left_to_deliver(client: Client) -> None:
         await eventually_async(check)
 
 
-async def test_a_stream_made_anew_is_read_from_its_beginning(client: Client) -> None:
+async def test_a_recreated_stream_is_consumed_from_its_beginning(client: Client) -> None:
     await publish(client, [b"old"])
     async with running(client, handler := Recorder()):
         await handler.has(b"old")

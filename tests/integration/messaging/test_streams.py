@@ -1,4 +1,4 @@
-"""Streams and durable consumers are what is written, whoever changed them meanwhile."""
+"""Streams and durable consumers are reconciled to what is written in messaging/streams.py."""
 
 from dataclasses import replace
 
@@ -44,10 +44,10 @@ async def test_a_changed_option_of_a_stream_is_put_back(client: Client) -> None:
     assert state["messages"] == 1
 
 
-async def test_a_changed_option_of_a_consumer_is_put_back_and_its_place_kept(client: Client) -> None:
+async def test_a_changed_option_of_a_consumer_is_put_back_and_its_position_kept(client: Client) -> None:
     await make_streams(client)
     await publish(client, [b"1", b"2"])
-    changed = replace(ORDERS, subjects=("events.order.*.OrderCreated",), ack_wait=99.0, max_ack_pending=1)
+    changed = replace(ORDERS, ack_wait=99.0, max_ack_pending=1)
     async with PullSubscription(client, changed, window=2) as subscription:
         await take_and_ack(subscription, 1)
     await ensure_consumer(client, ORDERS)
@@ -57,7 +57,7 @@ async def test_a_changed_option_of_a_consumer_is_put_back_and_its_place_kept(cli
     assert info["ack_floor"]["stream_seq"] == 1
 
 
-async def test_a_consumer_that_is_as_written_is_left_alone(client: Client) -> None:
+async def test_a_consumer_that_is_as_written_is_not_changed(client: Client) -> None:
     await make_streams(client)
     await ensure_consumer(client, ORDERS)
     before = await request(client, f"CONSUMER.INFO.{EVENTS}.orders")
@@ -65,7 +65,18 @@ async def test_a_consumer_that_is_as_written_is_left_alone(client: Client) -> No
     assert (await request(client, f"CONSUMER.INFO.{EVENTS}.orders"))["created"] == before["created"]
 
 
-async def test_what_is_sent_again_to_a_service_reaches_every_generation_of_it(client: Client) -> None:
+async def test_an_older_instance_does_not_take_a_newer_ones_subjects_away(client: Client) -> None:
+    await make_streams(client)
+    newer = replace(ORDERS, subjects=("events.order.*.OrderCreated", "events.order.*.OrderSplit"))
+    older = replace(ORDERS, subjects=("events.order.*.OrderCreated",))
+    for instance in (newer, older):
+        await ensure_consumer(client, instance)
+    await publish(client, [b"1"], "OrderSplit")
+    async with PullSubscription(client, older) as subscription:
+        assert await take_and_ack(subscription, 1) == [b"1"]
+
+
+async def test_a_dead_letter_that_is_sent_again_reaches_every_generation_of_the_service(client: Client) -> None:
     await make_streams(client)
     await client.jetstream().publish(retry_subject("orders"), b"again")
     for generation in ("a", "b"):

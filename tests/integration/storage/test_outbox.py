@@ -7,11 +7,10 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from messaging.errors import OutboxOutsideTransaction
 from services.customer.app import SCHEMA as CUSTOMER_SCHEMA
 from services.order.app import SCHEMA
 from storage import outbox
-from storage.outbox import OutboxRow
+from storage.outbox import OutboxOutsideTransaction, OutboxRow
 from storage.postgres import apply_schema
 from tests.builders import TRACEPARENT
 
@@ -49,7 +48,7 @@ async def test_an_event_outside_of_a_transaction_is_refused(pool: asyncpg.Pool) 
     assert await _kept(pool) == []
 
 
-async def test_an_event_goes_with_its_cause_when_that_is_rolled_back(pool: asyncpg.Pool) -> None:
+async def test_an_event_is_rolled_back_with_its_cause(pool: asyncpg.Pool) -> None:
     with pytest.raises(ZeroDivisionError):
         await _append_and_fail(pool)
     assert await _kept(pool) == []
@@ -63,7 +62,7 @@ async def test_events_keep_their_order_within_a_batch_and_from_batch_to_batch(po
 
 async def test_a_row_holds_what_was_given(pool: asyncpg.Pool) -> None:
     await _append(pool, _rows(1))
-    row = await pool.fetchrow("SELECT aggregatetype, aggregateid, type, payload, traceparent FROM outbox")
+    [row] = await pool.fetch("SELECT aggregatetype, aggregateid, type, payload, traceparent FROM outbox")
     assert tuple(row) == ("order", "1", "OrderCreated", '{"n": 1}', TRACEPARENT)
 
 

@@ -1,4 +1,4 @@
-"""What becomes of each message of a batch, with deliveries that write down the verdicts on them."""
+"""How each message of a batch is settled, with deliveries that write down their acks and naks."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from messaging import consumer as consumer_module
-from messaging.consumer import Consumer, RetryPolicy
+from messaging.consumer import Consumer, ConsumerOptions, RetryPolicy
 from messaging.dead_letters import DeadLetters
 from messaging.envelope import Envelope
-from messaging.errors import NotYetVisible, Undecodable
+from messaging.errors import NotYetVisible, Undecodable, UnknownEventType
 from messaging.pull import PullSubscription
 
 POLICY = RetryPolicy(attempts=3, attempts_unseen=6, first_delay=0.05, longest_delay=0.2)
@@ -19,25 +19,25 @@ HEADERS = {"id": "event-1", "type": "OrderCreated", "Nats-Msg-Id": "event-1"}
 
 
 class Outage(Exception):
-    """A fault of the surroundings."""
+    """The handler's database is away."""
 
 
 @dataclass
 class FakeDelivery:
-    """A message in hand that only remembers what was said of it."""
+    """A message in hand that only remembers how it was settled."""
 
     sequence: int
     headers: Mapping[str, str] = field(default_factory=lambda: HEADERS)
     payload: bytes = b"{}"
     subject: str = "events.order.0.OrderCreated"
-    verdicts: list[str] = field(default_factory=list)
+    settled: list[str] = field(default_factory=list)
     delays: list[float] = field(default_factory=list)
 
     async def ack(self) -> None:
-        self.verdicts.append("ack")
+        self.settled.append("ack")
 
     async def nak(self, delay: float = 0.0) -> None:
-        self.verdicts.append("nak")
+        self.settled.append("nak")
         self.delays.append(delay)
 
 
@@ -45,7 +45,7 @@ class FakeDelivery:
 class FakeJetStream:
     """Takes dead letters; fails first where errors are scripted."""
 
-    buried: list[dict[str, Any]] = field(default_factory=list)
+    stored: list[dict[str, Any]] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
 
     def jetstream(self) -> "FakeJetStream":
@@ -54,7 +54,7 @@ class FakeJetStream:
     async def publish(self, subject: str, payload: bytes, headers: dict[str, str], stream: str) -> None:
         if self.errors:
             raise self.errors.pop(0)
-        self.buried.append({"subject": subject, "payload": payload, "headers": headers, "stream": stream})
+        self.stored.append({"subject": subject, "payload": payload, "headers": headers, "stream": stream})
 
 
 class Script:
@@ -74,7 +74,8 @@ class Script:
 
 def _consumer(handler: Any, jetstream: FakeJetStream | None = None) -> Consumer:
     client: Any = jetstream or FakeJetStream()
-    return Consumer("order", _no_subscription, DeadLetters(client, "order"), handler, (Outage,), POLICY)
+    options = ConsumerOptions((Outage,), POLICY)
+    return Consumer("order", _no_subscription, DeadLetters(client, "order"), handler, options)
 
 
 def _no_subscription() -> PullSubscription:
@@ -98,14 +99,14 @@ async def _process(consumer: Consumer, deliveries: Sequence[FakeDelivery]) -> No
     await consumer.process(batch)
 
 
-async def test_a_batch_is_applied_at_once_and_acked_after_the_handler_has_returned() -> None:
+async def test_a_batch_is_applied_in_one_call_and_acked_after_the_handler_has_returned() -> None:
     deliveries = _batch(b"1", b"2", b"3")
     before: list[list[str]] = []
-    handler = Script(lambda _: before.extend(delivery.verdicts.copy() for delivery in deliveries))
+    handler = Script(lambda _: before.extend(delivery.settled.copy() for delivery in deliveries))
     await _process(_consumer(handler), deliveries)
     assert handler.calls == [[b"1", b"2", b"3"]]
     assert before == [[], [], []]
-    assert [delivery.verdicts for delivery in deliveries] == [["ack"]] * 3
+    assert [delivery.settled for delivery in deliveries] == [["ack"]] * 3
 
 
 async def test_an_empty_batch_does_not_reach_the_handler() -> None:
@@ -118,24 +119,24 @@ async def test_when_a_batch_fails_its_messages_are_tried_one_by_one() -> None:
     deliveries, handler = _batch(b"1", b"bad", b"3"), Script(_poison(b"bad", ValueError("no")))
     await _process(_consumer(handler), deliveries)
     assert handler.calls == [[b"1", b"bad", b"3"], [b"1"], [b"bad"], [b"3"]]
-    assert [delivery.verdicts for delivery in deliveries] == [["ack"], ["nak"], ["ack"]]
+    assert [delivery.settled for delivery in deliveries] == [["ack"], ["nak"], ["ack"]]
 
 
-async def test_a_failing_message_comes_back_later_each_time_and_then_is_a_dead_letter() -> None:
+async def test_a_failing_message_is_redelivered_with_a_growing_delay_and_then_a_dead_letter() -> None:
     [delivery], jetstream = _batch(b"bad"), FakeJetStream()
     consumer = _consumer(Script(_poison(b"bad", ValueError("no"))), jetstream)
     for _ in range(POLICY.attempts):
         await _process(consumer, [delivery])
-    assert delivery.verdicts == ["nak", "nak", "ack"]
+    assert delivery.settled == ["nak", "nak", "ack"]
     assert delivery.delays == [0.05, 0.1]
-    assert len(jetstream.buried) == 1
+    assert len(jetstream.stored) == 1
 
 
 async def test_a_dead_letter_carries_the_message_the_error_and_the_origin() -> None:
     [delivery], jetstream = _batch(b"bad"), FakeJetStream()
     consumer = _consumer(Script(_poison(b"bad", Undecodable("not\r\nreadable \u2603"))), jetstream)
     await _process(consumer, [delivery])
-    [letter] = jetstream.buried
+    [letter] = jetstream.stored
     assert (letter["subject"], letter["payload"], letter["stream"]) == ("dead.order", b"bad", "DEAD_LETTERS")
     assert letter["headers"] == {
         "id": "event-1",
@@ -153,8 +154,8 @@ async def test_a_poisoned_batch_loses_nothing_but_the_poison() -> None:
     handler = Script(_poison(b"bad", Undecodable("no")))
     await _process(_consumer(handler, jetstream), deliveries)
     assert handler.applied == [b"1", b"3"]
-    assert [delivery.verdicts for delivery in deliveries] == [["ack"]] * 3
-    assert [letter["payload"] for letter in jetstream.buried] == [b"bad"]
+    assert [delivery.settled for delivery in deliveries] == [["ack"]] * 3
+    assert [letter["payload"] for letter in jetstream.stored] == [b"bad"]
 
 
 @pytest.mark.parametrize("headers", [{}, {"id": "1"}, {"type": "OrderCreated"}, {"id": "", "type": ""}])
@@ -163,21 +164,22 @@ async def test_a_message_without_an_envelope_is_a_dead_letter_at_once(headers: d
     deliveries[0].headers = headers
     await _process(_consumer(handler, jetstream), deliveries)
     assert handler.calls == [[b"2"]]
-    assert [delivery.verdicts for delivery in deliveries] == [["ack"], ["ack"]]
-    assert [letter["payload"] for letter in jetstream.buried] == [b"1"]
+    assert [delivery.settled for delivery in deliveries] == [["ack"], ["ack"]]
+    assert [letter["payload"] for letter in jetstream.stored] == [b"1"]
 
 
-async def test_what_is_not_yet_visible_gets_more_attempts() -> None:
+@pytest.mark.parametrize("error", [NotYetVisible("42"), UnknownEventType("OrderSplit")], ids=["row", "event type"])
+async def test_a_message_that_another_instance_may_understand_or_see_gets_more_attempts(error: Exception) -> None:
     [delivery], jetstream = _batch(b"early"), FakeJetStream()
-    consumer = _consumer(Script(_poison(b"early", NotYetVisible("42"))), jetstream)
+    consumer = _consumer(Script(_poison(b"early", error)), jetstream)
     for _ in range(POLICY.attempts_unseen):
         await _process(consumer, [delivery])
-    assert delivery.verdicts == ["nak"] * 5 + ["ack"]
+    assert delivery.settled == ["nak"] * 5 + ["ack"]
     assert delivery.delays == [0.05, 0.1, 0.2, 0.2, 0.2]
-    assert len(jetstream.buried) == 1
+    assert len(jetstream.stored) == 1
 
 
-async def test_a_success_ends_the_counting() -> None:
+async def test_a_success_resets_the_count_of_failures() -> None:
     fates: list[Exception | None] = [ValueError("1"), ValueError("2"), None, ValueError("3"), ValueError("4")]
 
     def fate(_: list[bytes]) -> None:
@@ -189,27 +191,27 @@ async def test_a_success_ends_the_counting() -> None:
     consumer = _consumer(Script(fate), jetstream)
     for _ in range(5):
         await _process(consumer, [delivery])
-    assert delivery.verdicts == ["nak", "nak", "ack", "nak", "nak"]
-    assert jetstream.buried == []
+    assert delivery.settled == ["nak", "nak", "ack", "nak", "nak"]
+    assert jetstream.stored == []
 
 
-async def test_an_outage_is_waited_out_without_a_verdict_and_without_counting() -> None:
+async def test_an_outage_is_retried_without_settling_and_without_counting() -> None:
     outages = [Outage("away")] * (POLICY.attempts + 1)
     deliveries, jetstream = _batch(b"1", b"2"), FakeJetStream()
 
     def fate(_: list[bytes]) -> None:
-        assert all(not delivery.verdicts for delivery in deliveries)
+        assert all(not delivery.settled for delivery in deliveries)
         if outages:
             raise outages.pop()
 
     handler = Script(fate)
     await _process(_consumer(handler, jetstream), deliveries)
     assert handler.calls == [[b"1", b"2"]] * (POLICY.attempts + 2)
-    assert [delivery.verdicts for delivery in deliveries] == [["ack"], ["ack"]]
-    assert jetstream.buried == []
+    assert [delivery.settled for delivery in deliveries] == [["ack"], ["ack"]]
+    assert jetstream.stored == []
 
 
-async def test_an_outage_is_told_as_the_fault_until_it_is_over() -> None:
+async def test_an_outage_is_the_fault_until_it_is_over() -> None:
     faults: list[str | None] = []
     outages = [Outage("the database is away")]
 
@@ -224,7 +226,7 @@ async def test_an_outage_is_told_as_the_fault_until_it_is_over() -> None:
     assert consumer.fault is None
 
 
-async def test_a_cancelled_batch_is_neither_acked_nor_given_back() -> None:
+async def test_a_cancelled_batch_is_neither_acked_nor_naked() -> None:
     entered = asyncio.Event()
 
     async def handler(_: Sequence[Envelope]) -> None:
@@ -237,7 +239,7 @@ async def test_a_cancelled_batch_is_neither_acked_nor_given_back() -> None:
     processing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await processing
-    assert [delivery.verdicts for delivery in deliveries] == [[], []]
+    assert [delivery.settled for delivery in deliveries] == [[], []]
 
 
 async def test_a_message_is_not_acked_before_its_dead_letter_is_stored() -> None:
@@ -245,11 +247,11 @@ async def test_a_message_is_not_acked_before_its_dead_letter_is_stored() -> None
     jetstream = FakeJetStream(errors=[ConnectionError("away"), TimeoutError()])
     consumer = _consumer(Script(_poison(b"bad", Undecodable("no"))), jetstream)
     await _process(consumer, [delivery])
-    assert delivery.verdicts == ["ack"]
-    assert len(jetstream.buried) == 1
+    assert delivery.settled == ["ack"]
+    assert len(jetstream.stored) == 1
 
 
-async def test_failures_of_messages_that_others_settled_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_number_of_remembered_failures_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consumer_module, "REMEMBERED_FAILURES", 5)
     consumer = _consumer(Script(_poison(b"bad", ValueError("no"))))
     for sequence in range(20):

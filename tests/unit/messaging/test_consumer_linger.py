@@ -1,13 +1,13 @@
-"""How large the batches are in which a consumer takes a steady flow."""
+"""How large the batches are that a consumer takes of a steady flow."""
 
 import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from messaging.consumer import Consumer
+from messaging.consumer import Consumer, ConsumerOptions
 from messaging.dead_letters import DeadLetters
 from messaging.envelope import Envelope
-from runtime.linger import Pace
+from runtime.linger import Linger
 from tests.simulation.clock import VirtualLoop, pass_time
 from tests.unit.messaging.test_consumer import FakeDelivery, FakeJetStream
 
@@ -42,7 +42,7 @@ class Flow:
         """Nobody waits in `take` when it is called."""
 
 
-def _batches(pace: Pace | None) -> list[int]:
+def _batches(linger: Linger | None) -> list[int]:
     """The sizes of the batches that a flow of ten messages is handled in, if a batch takes a millisecond."""
 
     async def flow() -> list[int]:
@@ -54,16 +54,17 @@ def _batches(pace: Pace | None) -> list[int]:
                 consumer.stop()
 
         client: Any = FakeJetStream()
-        consumer = Consumer("view", lambda: subscription, DeadLetters(client, "view"), handle, (), pace=pace)
+        options = ConsumerOptions((), linger=linger)
+        consumer = Consumer("view", lambda: subscription, DeadLetters(client, "view"), handle, options)
         await consumer.run()
         return list(subscription.taken)
 
     return VirtualLoop().run(flow())
 
 
-def test_a_consumer_without_a_pace_takes_each_message_as_it_comes() -> None:
+def test_a_consumer_without_a_linger_takes_each_message_as_it_arrives() -> None:
     assert _batches(None) == [1] * 10
 
 
-def test_a_consumer_with_a_pace_takes_a_steady_flow_in_larger_batches() -> None:
-    assert _batches(Pace(for_each=0.003, times=6, longest=0.004, enough=50)) == [1, 3, 4, 2]
+def test_a_consumer_with_a_linger_takes_a_steady_flow_in_larger_batches() -> None:
+    assert _batches(Linger(per_item=0.003, multiple=6, longest=0.004, full_batch=50)) == [1, 3, 4, 2]

@@ -1,4 +1,4 @@
-"""What a dead letter carries of the message that it was."""
+"""Which headers a dead letter carries."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -32,16 +32,16 @@ class Stream:
         self.published.append(headers)
 
 
-async def bury(error: Exception) -> dict[str, str]:
+async def _store(error: Exception) -> dict[str, str]:
     stream = Stream()
     delivery: Any = SimpleNamespace(headers=STORED, payload=b"{}", subject="events.order.0.OrderCreated", sequence=7)
     client: Any = stream
-    await DeadLetters(client, "customer").bury(delivery, error)
+    await DeadLetters(client, "customer").store(delivery, error)
     return stream.published[0]
 
 
 async def test_a_dead_letter_keeps_the_events_own_headers_and_tells_the_error_and_the_origin() -> None:
-    headers = await bury(ValueError("bad"))
+    headers = await _store(ValueError("bad"))
     assert {name: headers[name] for name in ("id", "type", KAFKA_OFFSET)} == {
         "id": "event-1",
         "type": "OrderCreated",
@@ -54,12 +54,12 @@ async def test_a_dead_letter_keeps_the_events_own_headers_and_tells_the_error_an
     assert headers[ORIGIN_IN_KAFKA] == "events.order/3@5"
 
 
-async def test_a_dead_letter_is_not_held_to_the_fence_and_the_batch_of_the_stream_that_it_came_from() -> None:
-    headers = await bury(ValueError("bad"))
+async def test_a_dead_letter_carries_no_header_that_the_server_acts_on_but_an_id_of_its_own() -> None:
+    headers = await _store(ValueError("bad"))
     assert [name for name in headers if name.startswith("Nats-")] == [MESSAGE_ID]
     assert headers[MESSAGE_ID] != STORED[MESSAGE_ID]
 
 
-async def test_an_error_of_many_lines_and_letters_becomes_one_line_of_ascii() -> None:
-    headers = await bury(ValueError("first\nsecond\r\nthird ü"))
+async def test_the_error_becomes_one_line_of_ascii() -> None:
+    headers = await _store(ValueError("first\nsecond\r\nthird ü"))
     assert headers[ERROR] == "ValueError: first second third \\xfc"

@@ -1,4 +1,4 @@
-"""Requests that come together are carried out together, and each gets its own answer."""
+"""Requests that arrive together are carried out together, and each gets its own outcome."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,34 +6,38 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from runtime.group_commit import LARGEST, PACE, GroupCommit
+from runtime.group_commit import LARGEST_GROUP, LINGER, GroupCommit
 from tests.simulation.clock import VirtualLoop, pass_time
 
 
 class DatabaseGone(Exception):
-    pass
+    """The commit of a group failed."""
+
+
+class Refused(Exception):
+    """One request of a group is refused."""
 
 
 @dataclass
 class Database:
-    """Doubles numbers, a group at a time, when it is told to go on."""
+    """Doubles numbers, a group at a time, when it is told to go on; refuses negative ones."""
 
     groups: list[list[int]] = field(default_factory=list)
     open: asyncio.Event = field(default_factory=asyncio.Event)
     fault: Exception | None = None
 
-    async def commit(self, numbers: Sequence[int]) -> list[int]:
+    async def commit(self, numbers: Sequence[int]) -> list[int | Exception]:
         self.groups.append(list(numbers))
         await self.open.wait()
         if self.fault:
             raise self.fault
-        return [number * 2 for number in numbers]
+        return [number * 2 if number >= 0 else Refused() for number in numbers]
 
 
 async def _submit(group_commit: GroupCommit[int, int], numbers: Sequence[int]) -> list[asyncio.Task[int]]:
     tasks = [asyncio.create_task(group_commit.submit(number)) for number in numbers]
     for _ in range(3):
-        await asyncio.create_task(_nothing())  # a turn of the event loop: they all get as far as they can
+        await asyncio.create_task(_nothing())  # a turn of the event loop: each gets as far as it can
     return tasks
 
 
@@ -49,7 +53,7 @@ async def test_a_lone_request_is_carried_out_at_once() -> None:
     assert await task == 2
 
 
-async def test_requests_that_come_meanwhile_share_the_next_transaction_and_get_their_own_answers() -> None:
+async def test_requests_that_arrive_during_a_commit_share_the_next_one_and_get_their_own_results() -> None:
     database = Database()
     group_commit = GroupCommit(database.commit)
     [first] = await _submit(group_commit, [1])
@@ -61,25 +65,42 @@ async def test_requests_that_come_meanwhile_share_the_next_transaction_and_get_t
     assert await first == 2
 
 
-async def test_a_transaction_takes_a_limited_number_of_requests() -> None:
+async def test_requests_that_arrive_at_the_same_moment_share_one_commit() -> None:
     database = Database()
     database.open.set()
-    tasks = await _submit(GroupCommit(database.commit), range(LARGEST + 1))
-    assert await asyncio.gather(*tasks) == [number * 2 for number in range(LARGEST + 1)]
-    assert max(map(len, database.groups)) <= LARGEST
+    group_commit = GroupCommit(database.commit)
+    assert await asyncio.gather(*map(group_commit.submit, range(50))) == [number * 2 for number in range(50)]
+    assert database.groups == [list(range(50))]
 
 
-async def test_all_requests_of_a_failed_transaction_get_its_error_and_later_ones_do_not() -> None:
+async def test_a_commit_takes_a_limited_number_of_requests() -> None:
+    database = Database()
+    database.open.set()
+    tasks = await _submit(GroupCommit(database.commit), range(LARGEST_GROUP + 1))
+    assert await asyncio.gather(*tasks) == [number * 2 for number in range(LARGEST_GROUP + 1)]
+    assert [len(group) for group in database.groups] == [LARGEST_GROUP, 1]
+
+
+async def test_an_error_of_one_request_is_raised_for_that_request_only() -> None:
+    database = Database()
+    database.open.set()
+    outcomes = await asyncio.gather(*await _submit(GroupCommit(database.commit), [1, -1, 3]), return_exceptions=True)
+    assert (outcomes[0], type(outcomes[1]), outcomes[2]) == (2, Refused, 6)
+    assert database.groups == [[1, -1, 3]]
+
+
+async def test_all_requests_of_a_failed_commit_get_its_error_and_later_ones_do_not() -> None:
     database = Database(fault=DatabaseGone())
     group_commit = GroupCommit(database.commit)
     database.open.set()
     for outcome in await asyncio.gather(*await _submit(group_commit, [1, 2, 3]), return_exceptions=True):
         assert isinstance(outcome, DatabaseGone)
+    assert database.groups == [[1, 2, 3]]
     database.fault = None
     assert await group_commit.submit(4) == 8
 
 
-async def test_answers_that_are_too_few_are_an_error_for_those_without_one() -> None:
+async def test_a_request_without_an_outcome_gets_an_error() -> None:
     async def forget_the_last(numbers: Sequence[int]) -> Sequence[int]:
         return numbers[:-1]
 
@@ -104,7 +125,7 @@ COMMIT_SECONDS = 0.002
 
 
 def _beginnings(arrivals: Sequence[float]) -> list[tuple[float, int]]:
-    """When transactions begin, and of how many requests, if requests come at these times and a commit takes 2 ms."""
+    """When commits begin, and of how many requests, if requests arrive at these times and a commit takes 2 ms."""
     begun: list[tuple[float, int]] = []
 
     async def commit(numbers: Sequence[float]) -> Sequence[float]:
@@ -112,8 +133,8 @@ def _beginnings(arrivals: Sequence[float]) -> list[tuple[float, int]]:
         await pass_time(COMMIT_SECONDS)
         return numbers
 
-    async def come() -> None:
-        group_commit = GroupCommit(commit)
+    async def arrive() -> None:
+        group_commit = GroupCommit[float, float](commit)
 
         async def submit(at: float) -> None:
             await pass_time(at)
@@ -121,17 +142,17 @@ def _beginnings(arrivals: Sequence[float]) -> list[tuple[float, int]]:
 
         await asyncio.gather(*map(submit, arrivals))
 
-    VirtualLoop().run(come())
+    VirtualLoop().run(arrive())
     return begun
 
 
-def test_a_client_that_places_one_order_after_the_other_never_waits() -> None:
+def test_a_client_that_places_one_order_after_the_other_never_lingers() -> None:
     assert _beginnings([0.0, 0.0025, 0.005]) == [(0.0, 1), (0.0025, 1), (0.005, 1)]
 
 
-def test_a_request_that_comes_during_a_transaction_waits_for_company() -> None:
-    assert _beginnings([0.0, 0.001, 0.003]) == [(0.0, 1), (PACE.for_each, 2)]
+def test_a_request_that_arrives_during_a_commit_lingers_for_others() -> None:
+    assert _beginnings([0.0, 0.001, 0.003]) == [(0.0, 1), (LINGER.per_item, 2)]
 
 
-def test_after_a_large_transaction_the_next_one_begins_at_once() -> None:
-    assert _beginnings([0.0] * PACE.enough + [0.001]) == [(0.0, PACE.enough), (COMMIT_SECONDS, 1)]
+def test_after_a_full_batch_the_next_commit_begins_at_once() -> None:
+    assert _beginnings([0.0] * LINGER.full_batch + [0.001]) == [(0.0, LINGER.full_batch), (COMMIT_SECONDS, 1)]

@@ -8,7 +8,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from web.health import health_routes
 from web.problems import BadInput, Conflict, NotFound, Problem, exception_handlers
 
 
@@ -74,20 +73,3 @@ async def test_a_405_tells_the_methods_of_all_routes_with_the_path() -> None:
     routes = [Route("/", _failing(NotFound("")), methods=[method]) for method in ("POST", "GET")]
     answer = await _get(Starlette(routes=routes, exception_handlers=exception_handlers([])), method="DELETE")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, POST")
-
-
-async def test_ready_tells_what_is_not() -> None:
-    async def well() -> str | None:
-        return None
-
-    async def unwell() -> str | None:
-        return "no subscription"
-
-    async def broken() -> str | None:
-        raise OSError("refused")
-
-    app = Starlette(routes=health_routes({"a": well, "b": unwell, "c": broken}))
-    answer = await _get(app, "/health/ready")
-    assert answer.status_code == 503
-    assert answer.json()["faults"] == {"b": "no subscription", "c": "OSError: refused"}
-    assert (await _get(app, "/health/live")).status_code == 200

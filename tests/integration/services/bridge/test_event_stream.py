@@ -11,7 +11,7 @@ from nats.aio.client import Client
 from messaging.pull import PullSubscription
 from messaging.streams import EVENTS, DurableConsumer, request
 from services.bridge.event_stream import EventStream
-from services.bridge.jetstream import EventsWriter, Fenced, RepeatInBatch
+from services.bridge.jetstream import EventsWriter, Fenced
 from services.bridge.kafka import Topic
 from services.bridge.translate import Message, translate
 from tests import builders
@@ -42,15 +42,6 @@ async def _payloads(client: Client) -> list[int]:
 async def test_messages_are_stored_in_order_however_many(client: Client, stream: EventStream, count: int) -> None:
     await stream.append([_message(offset) for offset in range(count)])
     assert await _payloads(client) == list(range(count))
-
-
-async def test_a_batch_that_holds_a_repeat_is_refused_whole(client: Client) -> None:
-    writer = EventsWriter(client)
-    last = await writer.open()
-    _, last = await writer.publish_pipelined([_message(0)], last, {})
-    with pytest.raises(RepeatInBatch):
-        await writer.publish_batch([_message(1), _message(0), _message(2)], last)
-    assert await _payloads(client) == [0]
 
 
 async def test_a_repeat_in_a_batch_is_left_out_and_the_rest_is_stored(client: Client, stream: EventStream) -> None:

@@ -3,27 +3,20 @@
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from messaging.connection import Connection
 from messaging.streams import EVENTS, ensure_stream, request
-from services.bridge.jetstream import EventsWriter
 from services.bridge.kafka import KafkaRecords
+from services.bridge.kafka_login import KafkaConfig
 from services.bridge.relay import Relay
-from services.bridge.translate import Record
 from tests.engines import KafkaTopics
 from tests.eventually import eventually_async
-from tests.integration.events import GUARD_SECONDS, stored
-
-
-@pytest.fixture
-def kafka(addresses: Mapping[str, str]) -> tuple[str, str, str]:
-    """What the bridge is told of Kafka."""
-    return addresses["KAFKA_BOOTSTRAP_SERVERS"], addresses["KAFKA_USERNAME"], addresses["KAFKA_PASSWORD"]
+from tests.integration.events import stored
 
 
 def _events(count: int, first: int = 0, partitions: int = 2) -> list[tuple[int, str, bytes]]:
@@ -31,60 +24,11 @@ def _events(count: int, first: int = 0, partitions: int = 2) -> list[tuple[int, 
     return [(number % partitions, f"event-{number}", b"%d" % number) for number in numbers]
 
 
-async def _take(records: KafkaRecords, count: int) -> list[Record]:
-    taken: list[Record] = []
-    async with asyncio.timeout(GUARD_SECONDS):
-        while len(taken) < count:
-            taken += await records.take(count - len(taken))
-    return taken
-
-
-async def test_reading_begins_at_the_given_offsets_and_elsewhere_at_the_beginning(
-    topics: KafkaTopics, kafka: tuple[str, str, str]
-) -> None:
-    name = topics.create(partitions=2)
-    topics.write(name, _events(10))
-    async with KafkaRecords(*kafka) as records:
-        described = await records.describe([name])
-        await records.start(described, {(name, 0): 3})
-        taken = await _take(records, 7)
-        assert sorted((record.partition, record.offset) for record in taken) == [
-            (0, 3),
-            (0, 4),
-            *((1, offset) for offset in range(5)),
-        ]
-        await records.start(described, {(name, 0): 4, (name, 1): 5})
-        assert [record.value for record in await _take(records, 1)] == [b"8"]
-
-
-async def test_a_record_has_its_headers_its_topic_and_the_topics_id(
-    topics: KafkaTopics, kafka: tuple[str, str, str]
-) -> None:
-    name = topics.create(partitions=1)
-    topics.write(name, _events(1, partitions=1))
-    async with KafkaRecords(*kafka) as records:
-        [topic] = await records.describe([name])
-        await records.start([topic], {})
-        [record] = await _take(records, 1)
-    headers = [("id", b"event-0"), ("type", b"OrderCreated"), ("traceparent", None)]
-    assert record == Record(name, topic.id, 0, 0, b"0", headers)
-
-
-async def test_a_topic_made_anew_has_another_id(topics: KafkaTopics, kafka: tuple[str, str, str]) -> None:
-    name = topics.create(partitions=1)
-    async with KafkaRecords(*kafka) as records:
-        [before] = await records.describe([name])
-        topics.delete(name)
-        topics.create(partitions=1, name=name)
-        [after] = await records.describe([name])
-    assert before.id != after.id
-
-
 @asynccontextmanager
-async def relaying(client: Client, kafka: tuple[str, str, str], topic: str) -> AsyncIterator[None]:
+async def relaying(stream: Connection, kafka: KafkaConfig, topic: str) -> AsyncIterator[None]:
     """A bridge at work, killed at the end."""
-    async with KafkaRecords(*kafka) as records:
-        relay = Relay(EventsWriter(client), records, [topic])
+    async with KafkaRecords(kafka) as records:
+        relay = Relay(stream, records, [topic])
         task = asyncio.create_task(relay.run())
         try:
             yield
@@ -108,7 +52,7 @@ async def _has_at_least(client: Client, count: int) -> None:
 
 
 async def test_every_record_arrives_exactly_once_and_in_order_whenever_the_bridge_is_killed(
-    client: Client, topics: KafkaTopics, kafka: tuple[str, str, str]
+    client: Client, stream: Connection, topics: KafkaTopics, kafka: KafkaConfig
 ) -> None:
     seed = random.randrange(10**6)
     chance = random.Random(seed)
@@ -118,10 +62,10 @@ async def test_every_record_arrives_exactly_once_and_in_order_whenever_the_bridg
     for kills in range(1, 7):
         # Somewhere in the middle of what is left of the seventh part that is due by now.
         due = chance.randint((kills - 1) * total // 7, kills * total // 7)
-        async with relaying(client, kafka, name):
+        async with relaying(stream, kafka, name):
             await _has_at_least(client, due)
     killed_at = await _messages_in_stream(client)
-    async with relaying(client, kafka, name):
+    async with relaying(stream, kafka, name):
         await _has_at_least(client, total)
     arrived = _by_partition(await stored(client, EVENTS))
     expected = {partition: list(range(partition, total, 3)) for partition in range(3)}
@@ -129,11 +73,11 @@ async def test_every_record_arrives_exactly_once_and_in_order_whenever_the_bridg
 
 
 async def test_records_written_while_the_bridge_runs_arrive(
-    client: Client, topics: KafkaTopics, kafka: tuple[str, str, str]
+    client: Client, stream: Connection, topics: KafkaTopics, kafka: KafkaConfig
 ) -> None:
     name = topics.create(partitions=2)
     await ensure_stream(client, EVENTS)
-    async with relaying(client, kafka, name):
+    async with relaying(stream, kafka, name):
         for first in range(0, 50, 10):
             await asyncio.to_thread(topics.write, name, _events(10, first))
             await _has_at_least(client, first + 10)
@@ -141,12 +85,12 @@ async def test_records_written_while_the_bridge_runs_arrive(
 
 
 async def test_a_wiped_stream_is_filled_again_from_kafka_while_the_bridge_runs(
-    client: Client, topics: KafkaTopics, kafka: tuple[str, str, str]
+    client: Client, stream: Connection, topics: KafkaTopics, kafka: KafkaConfig
 ) -> None:
     name = topics.create(partitions=2)
     topics.write(name, _events(10))
     await ensure_stream(client, EVENTS)
-    async with relaying(client, kafka, name):
+    async with relaying(stream, kafka, name):
         await _has_at_least(client, 10)
         await request(client, f"STREAM.DELETE.{EVENTS}")
         await ensure_stream(client, EVENTS)
@@ -156,12 +100,12 @@ async def test_a_wiped_stream_is_filled_again_from_kafka_while_the_bridge_runs(
 
 
 async def test_a_topic_made_anew_is_read_from_its_beginning_while_the_bridge_runs(
-    client: Client, topics: KafkaTopics, kafka: tuple[str, str, str]
+    client: Client, stream: Connection, topics: KafkaTopics, kafka: KafkaConfig
 ) -> None:
     name = topics.create(partitions=1)
     topics.write(name, _events(10, partitions=1))
     await ensure_stream(client, EVENTS)
-    async with relaying(client, kafka, name):
+    async with relaying(stream, kafka, name):
         await _has_at_least(client, 10)
         topics.delete(name)
         topics.create(partitions=1, name=name)

@@ -10,12 +10,13 @@ import pytest
 
 from contracts.money import Money
 from messaging.envelope import Envelope
-from messaging.errors import Undecodable
-from runtime.retrying import until_possible
-from services.customer.app import HANDLER_TRANSIENT, SCHEMA
+from messaging.errors import Undecodable, UnknownEventType
+from runtime.retrying import retry_transient
+from services.customer.app import SCHEMA
 from services.customer.handlers import create_customer, handle_order_events
 from services.customer.repository import Repository
 from services.customer.requests import CreateCustomer
+from services.customer.service import HANDLER_TRANSIENT
 from storage.postgres import apply_schema
 from tests import builders
 from tests.eventually import eventually_async
@@ -35,8 +36,8 @@ async def _customer(repository: Repository, limit: int) -> int:
 
 
 async def _handle(repository: Repository, envelopes: Sequence[Envelope]) -> None:
-    """As the consumer does: what is transient is tried again."""
-    async for attempt in until_possible(HANDLER_TRANSIENT):
+    """As the consumer does: a transient error is retried."""
+    async for attempt in retry_transient(HANDLER_TRANSIENT):
         with attempt:
             await handle_order_events(repository, envelopes)
 
@@ -161,13 +162,16 @@ async def test_an_order_and_its_cancellation_in_one_batch_leave_no_credit_reserv
     assert [tuple(row) for row in await pool.fetch(RESERVATIONS)] == [(1, "RELEASED")]
 
 
-@pytest.mark.parametrize(("event_type", "payload"), [("OrderCreated", b"{}"), ("OrderCreated", b"{"), ("Odd", b"{}")])
-async def test_what_cannot_be_read_changes_nothing_of_its_batch(
-    pool: asyncpg.Pool, repository: Repository, event_type: str, payload: bytes
+@pytest.mark.parametrize(
+    ("event_type", "payload", "error"),
+    [("OrderCreated", b"{}", Undecodable), ("OrderCreated", b"{", Undecodable), ("Odd", b"{}", UnknownEventType)],
+)
+async def test_a_batch_with_an_event_that_cannot_be_read_changes_nothing(
+    pool: asyncpg.Pool, repository: Repository, event_type: str, payload: bytes, error: type[Exception]
 ) -> None:
     customer = await _customer(repository, limit=100)
     good = builders.envelope(builders.order_created(1, customer, total=100))
-    with pytest.raises(Undecodable):
+    with pytest.raises(error):
         await handle_order_events(repository, [good, Envelope("1", event_type, payload)])
     assert await pool.fetchval(RESERVED, customer) == 0
 
@@ -175,7 +179,7 @@ async def test_what_cannot_be_read_changes_nothing_of_its_batch(
 async def test_an_event_carries_the_trace_of_its_cause(pool: asyncpg.Pool, repository: Repository) -> None:
     order = builders.envelope(builders.order_created(1, -1), builders.TRACEPARENT)
     await handle_order_events(repository, [order])
-    row = await pool.fetchrow("SELECT type, payload, traceparent FROM outbox")
+    [row] = await pool.fetch("SELECT type, payload, traceparent FROM outbox")
     assert (row["type"], row["traceparent"]) == ("CustomerValidationFailed", builders.TRACEPARENT)
     assert json.loads(row["payload"])["orderId"] == 1
 

@@ -9,7 +9,7 @@ import pytest
 from pymongo import MongoClient
 
 from contracts.money import Money
-from runtime.retrying import until_possible
+from runtime.retrying import retry_transient
 from services.history.events import CustomerState, OrderState, ViewEvent
 from services.history.projection import project
 from services.history.views import TRANSIENT_ERRORS, Generation, ViewBeingBuilt, Views
@@ -80,7 +80,7 @@ async def test_batches_in_any_order_and_at_once_leave_the_newest_states(generati
 
 
 async def _apply_as_a_consumer(generation: Generation, batch: Sequence[ViewEvent]) -> None:
-    async for attempt in until_possible(TRANSIENT_ERRORS):
+    async for attempt in retry_transient(TRANSIENT_ERRORS):
         with attempt:
             await _apply(generation, *batch)
 

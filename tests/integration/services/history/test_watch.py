@@ -1,4 +1,4 @@
-"""The watch over the view's generations, with a real stream and a real MongoDB."""
+"""The worker that manages the view's generations, with a real stream and a real MongoDB."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -9,16 +9,17 @@ import pytest
 from nats.aio.client import Client
 from pymongo import MongoClient
 
-from messaging.connection import connect
+from messaging.connection import Connection
 from messaging.envelope import Envelope
-from messaging.streams import EVENTS, DurableConsumer, consumer_infos, request
+from messaging.streams import EVENTS, consumer_infos, request
 from messaging.subscriber import Subscriber
+from runtime.workers import Worker
 from services.history.generations import Generations
-from services.history.handlers import handle_events
-from services.history.subscriptions import place_of
-from services.history.views import TRANSIENT_ERRORS, Views
+from services.history.ports import Ports
+from services.history.service import assemble
+from services.history.settings import Settings
+from services.history.views import Views
 from services.history.watch import Watch
-from tests.engines import TOKEN, NatsServer
 from tests.eventually import eventually_async
 from tests.integration.events import make_streams
 
@@ -36,32 +37,35 @@ class CountedViews(Views):
 
 
 class Instance:
-    """One history service, without its HTTP side.
+    """The worker of one history service, as `assemble` puts it together.
 
     Attributes:
         fills_only: if set, the events for other generations wait until `released`.
     """
 
-    def __init__(self, server: NatsServer, mongodb_url: str, grace: float = GRACE_SECONDS) -> None:
+    def __init__(self, stream: Connection, mongodb_url: str, grace: float = GRACE_SECONDS) -> None:
         self.views = CountedViews(mongodb_url)
         self.fills_only: str | None = None
         self.released = asyncio.Event()
-        self._nats = server.url, TOKEN, "history"
-        self.watch = Watch(self.views, partial(connect, *self._nats), self._fill, grace)
+        settings = Settings(mongodb_url=mongodb_url, nats_url="", nats_token="", http_port=0, view_grace_seconds=grace)
+        service = assemble(Ports(self.views, stream), settings)
+        watch = service.workers["watch"]
+        assert isinstance(watch, Watch)
+        self.watch = watch
+        self._fill, watch.fill = watch.fill, self._fill_when_released
 
-    def _fill(self, generation: str) -> Subscriber:
-        view = self.views.generation(generation)
+    def _fill_when_released(self, generation: str) -> Worker:
+        subscriber = self._fill(generation)
+        assert isinstance(subscriber, Subscriber)
+        handle = subscriber.handler
 
-        async def prepare() -> DurableConsumer:
-            await view.prepare()
-            return place_of(generation)
-
-        async def handle(envelopes: Sequence[Envelope]) -> None:
+        async def wait_and_handle(envelopes: Sequence[Envelope]) -> None:
             if self.fills_only not in (None, generation):
                 await self.released.wait()
-            await handle_events(view, envelopes)
+            await handle(envelopes)
 
-        return Subscriber(*self._nats, prepare, handle, TRANSIENT_ERRORS)
+        subscriber.handler = wait_and_handle
+        return subscriber
 
 
 @asynccontextmanager
@@ -82,8 +86,8 @@ async def _streams(client: Client) -> None:
 
 
 @pytest.fixture
-async def instance(nats_server: NatsServer, mongodb_url: str) -> AsyncIterator[Instance]:
-    instance = Instance(nats_server, mongodb_url)
+async def instance(stream: Connection, mongodb_url: str) -> AsyncIterator[Instance]:
+    instance = Instance(stream, mongodb_url)
     yield instance
     instance.views.close()
 
@@ -116,24 +120,28 @@ async def test_a_first_view_is_live_as_soon_as_it_has_what_is_in_the_stream(inst
     async with running(instance):
         await _live(instance.views)
         assert await instance.views.count_customers() == 300
-        assert await instance.watch.fault() is None
+        await eventually_async(partial(_has_no_fault, instance))
 
 
-async def test_of_an_empty_stream_the_view_is_empty_and_live(instance: Instance) -> None:
+async def _has_no_fault(instance: Instance) -> None:
+    assert instance.watch.fault is None
+
+
+async def test_the_view_of_an_empty_stream_is_empty_and_live(instance: Instance) -> None:
     async with running(instance):
         await _live(instance.views)
         assert await instance.views.count_customers() == 0
 
 
 async def test_while_nothing_is_live_the_service_is_not_ready(instance: Instance) -> None:
-    assert await instance.watch.fault() == "the view is being built"
+    assert instance.watch.fault == "the view is being built"
 
 
-async def test_what_was_swapped_out_is_there_for_the_grace_and_gone_after_it(
-    nats_server: NatsServer, mongodb_url: str, client: Client
+async def test_a_generation_that_was_swapped_out_is_dropped_after_the_grace_and_not_before(
+    stream: Connection, mongodb_url: str, client: Client
 ) -> None:
     await _tell(client, 1)
-    patient = Instance(nats_server, mongodb_url, grace=600.0)
+    patient = Instance(stream, mongodb_url, grace=600.0)
     async with running(patient):
         first = await _live(patient.views)
         await patient.views.begin()
@@ -141,7 +149,7 @@ async def test_what_was_swapped_out_is_there_for_the_grace_and_gone_after_it(
         await _looked_again(patient)
         assert await patient.views.stored() == {first, second}
         assert await _places(client) == {f"history_{first}", f"history_{second}"}
-    impatient = Instance(nats_server, mongodb_url)
+    impatient = Instance(stream, mongodb_url)
     async with running(impatient):
         await eventually_async(partial(_only, second, impatient.views, client))
         await _shows(impatient.views, 1)
@@ -163,7 +171,7 @@ async def _places(client: Client) -> set[str]:
     return {info["name"] for info in await consumer_infos(client, EVENTS)}
 
 
-async def test_what_comes_while_a_generation_is_built_is_shown_by_both(instance: Instance, client: Client) -> None:
+async def test_events_that_arrive_while_a_generation_is_built_are_in_both(instance: Instance, client: Client) -> None:
     async with running(instance):
         first = await _live(instance.views)
         await instance.views.begin()
@@ -174,7 +182,7 @@ async def test_what_comes_while_a_generation_is_built_is_shown_by_both(instance:
         await _shows(instance.views, 3)
 
 
-async def test_the_live_generation_stands_still_while_it_is_swapped_out(instance: Instance, client: Client) -> None:
+async def test_the_live_generation_is_paused_while_it_is_swapped_out(instance: Instance, client: Client) -> None:
     async with running(instance):
         first = await _live(instance.views)
         await instance.views.begin()
@@ -209,27 +217,27 @@ async def _are_in_hand(client: Client, live: str, count: int) -> None:
     assert list(in_hand.values()) == [count]
 
 
-async def test_a_rebuild_of_an_instance_that_is_killed_is_finished_by_another(
-    nats_server: NatsServer, mongodb_url: str, client: Client
+async def test_a_rebuild_whose_instance_is_killed_is_finished_by_another(
+    stream: Connection, mongodb_url: str, client: Client
 ) -> None:
     await _tell(client, *range(1, 51))
-    killed, heir = Instance(nats_server, mongodb_url), Instance(nats_server, mongodb_url)
+    killed, successor = Instance(stream, mongodb_url), Instance(stream, mongodb_url)
     async with running(killed) as task:
         first = await _live(killed.views)
         killed.fills_only = first
         building = await killed.views.begin()
         await eventually_async(partial(_are_in_hand, client, first, 50))
         task.cancel()
-    async with running(heir):
-        assert await _live(heir.views, other_than=first) == building
-        assert await heir.views.count_customers() == 50
+    async with running(successor):
+        assert await _live(successor.views, other_than=first) == building
+        assert await successor.views.count_customers() == 50
 
 
 async def test_a_wiped_view_is_built_anew_by_two_instances_at_once(
-    nats_server: NatsServer, mongodb_url: str, client: Client
+    stream: Connection, mongodb_url: str, client: Client
 ) -> None:
     await _tell(client, *range(1, 51))
-    one, other = Instance(nats_server, mongodb_url), Instance(nats_server, mongodb_url)
+    one, other = Instance(stream, mongodb_url), Instance(stream, mongodb_url)
     async with running(one), running(other):
         first = await _live(one.views)
         await asyncio.to_thread(_drop_database, mongodb_url)

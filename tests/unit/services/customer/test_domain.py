@@ -10,6 +10,7 @@ from services.customer.domain import NOTHING, Customer, Reservation, Reservation
 from services.customer.events import (
     CreditLimitExceeded,
     CreditReserved,
+    CustomerCreated,
     CustomerEvent,
     CustomerValidationFailed,
     OrderCancelled,
@@ -103,19 +104,17 @@ class Books:
         return sum(r.amount for r in self.reservations.values() if r.state is ReservationState.RESERVED)
 
 
-WRITTEN = {
-    OrderCreated: builders.order_created,
-    OrderCancelled: builders.order_cancelled,
-    OrderRejected: builders.order_rejected,
-}
+def _events_about(order_id: int) -> list[OrderEvent]:
+    total = 100 * order_id  # an order's total never changes, so it follows from the order's id
+    return [
+        OrderCreated.from_json(builders.order_created(order_id, total=total).to_json()),
+        OrderCancelled.from_json(builders.order_cancelled(order_id, total=total).to_json()),
+        OrderRejected.from_json(builders.order_rejected(order_id, total=total).to_json()),
+    ]
 
 
-def _event(kind: type[OrderCreated] | type[OrderCancelled] | type[OrderRejected], order_id: int) -> OrderEvent:
-    # An order's total never changes, so it follows from the order's id.
-    return kind.from_json(WRITTEN[kind](order_id=order_id, total=100 * order_id).to_json())
-
-
-EVENTS = st.lists(st.builds(_event, st.sampled_from(list(WRITTEN)), st.integers(1, 8)), max_size=40)
+KINDS = [event for order_id in range(1, 9) for event in _events_about(order_id)]
+EVENTS = st.lists(st.sampled_from(KINDS), max_size=40)
 
 
 @given(EVENTS, st.integers(0, 3_000))
@@ -134,7 +133,7 @@ def test_an_order_gets_one_decision_whatever_is_repeated_in_whatever_order(event
     books = Books(builders.customer(limit=2_000))
     for event in events:
         books.take(event)
-    decided = [event.order_id for event in books.told]
+    decided = [event.order_id for event in books.told if not isinstance(event, CustomerCreated)]
     assert len(decided) == len(set(decided))
 
 

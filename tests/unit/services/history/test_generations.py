@@ -1,36 +1,33 @@
-"""When a generation of the view may take the live one's place."""
+"""When a generation of the view may replace the live one."""
 
 import pytest
 
-from messaging.progress import Progress
 from services.history.generations import Generations, has_caught_up, is_level
 
 
 @pytest.mark.parametrize("end_before", [None, 7, 100])
-def test_with_nothing_left_it_has_caught_up_whatever_the_stream_had(end_before: int | None) -> None:
-    # Also where the stream ends with events that are not for this consumer.
-    assert has_caught_up(Progress(delivered=9, acknowledged=9, left=0), end_before)
+def test_a_generation_with_nothing_left_has_caught_up(end_before: int | None) -> None:
+    # Even if the stream ends with events that this consumer does not subscribe to.
+    assert has_caught_up(left=0, acknowledged=9, end_before=end_before)
 
 
-def test_under_a_steady_flow_it_has_caught_up_with_what_was_there_at_the_look_before() -> None:
-    busy = Progress(delivered=120, acknowledged=100, left=40)
-    assert has_caught_up(busy, end_before=100)
-    assert not has_caught_up(busy, end_before=101)
+def test_under_a_steady_flow_it_has_caught_up_with_the_end_of_the_look_before() -> None:
+    assert has_caught_up(left=40, acknowledged=100, end_before=100)
 
 
-def test_what_was_handed_out_and_not_acknowledged_does_not_count() -> None:
-    assert not has_caught_up(Progress(delivered=100, acknowledged=99, left=1), end_before=100)
+def test_a_message_without_ack_before_that_end_means_that_it_has_not_caught_up() -> None:
+    assert not has_caught_up(left=1, acknowledged=99, end_before=100)
 
 
-def test_at_the_first_look_with_something_left_it_has_not_caught_up() -> None:
-    assert not has_caught_up(Progress(delivered=100, acknowledged=100, left=1), end_before=None)
+def test_at_the_first_look_a_generation_with_something_left_has_not_caught_up() -> None:
+    assert not has_caught_up(left=1, acknowledged=100, end_before=None)
 
 
-def test_it_is_level_with_all_that_was_handed_out_to_the_live_one() -> None:
-    live = Progress(delivered=100, acknowledged=80, left=20)
-    assert is_level(Progress(delivered=100, acknowledged=100, left=5), live)
-    assert not is_level(Progress(delivered=100, acknowledged=99, left=6), live)
-    assert is_level(Progress(delivered=90, acknowledged=90, left=0), live)
+@pytest.mark.parametrize(("left", "acknowledged", "level"), [(5, 100, True), (6, 99, False), (0, 90, True)])
+def test_a_generation_is_level_if_it_has_all_that_was_delivered_to_the_live_one(
+    left: int, acknowledged: int, level: bool
+) -> None:
+    assert is_level(left, acknowledged, delivered_live=100) is level
 
 
 def test_the_live_generation_and_the_one_being_built_are_wanted() -> None:

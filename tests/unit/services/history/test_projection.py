@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.money import Money
-from services.history.events import CustomerState, Nothing, OrderState, ViewEvent
+from services.history.events import CustomerState, OrderState, ViewEvent
 from services.history.projection import Changes, project
 
 
@@ -21,9 +21,7 @@ def _customer(customer_id: int, version: int) -> CustomerState:
 
 
 IDS, VERSIONS = st.integers(1, 4), st.integers(1, 5)
-EVENTS = st.lists(
-    st.one_of(st.builds(_order, IDS, VERSIONS), st.builds(_customer, IDS, VERSIONS), st.just(Nothing())), max_size=30
-)
+EVENTS = st.lists(st.one_of(st.builds(_order, IDS, VERSIONS), st.builds(_customer, IDS, VERSIONS)), max_size=30)
 
 
 @st.composite
@@ -48,7 +46,7 @@ def test_any_order_repetition_and_cutting_into_batches_folds_to_the_same(
 @given(EVENTS)
 def test_of_each_aggregate_the_highest_version_stays(events: list[ViewEvent]) -> None:
     changes = project(events)
-    newest = {}
+    newest: dict[int, int] = {}
     for event in events:
         if isinstance(event, OrderState):
             newest[event.order_id] = max(event.version, newest.get(event.order_id, 0))
@@ -58,10 +56,6 @@ def test_of_each_aggregate_the_highest_version_stays(events: list[ViewEvent]) ->
 def test_a_customer_and_an_order_with_the_same_id_are_kept_apart() -> None:
     changes = project([_customer(1, 1), _order(1, 2)])
     assert changes == Changes({1: _customer(1, 1)}, {1: _order(1, 2)})
-
-
-def test_an_event_about_nothing_that_is_shown_changes_nothing() -> None:
-    assert project([Nothing()]) == Changes()
 
 
 def _fold(batches: list[list[ViewEvent]]) -> Changes:

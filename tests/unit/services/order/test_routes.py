@@ -1,31 +1,27 @@
-import json
-from types import SimpleNamespace
 from typing import Any
 
-from services.order.domain import Order
-from services.order.routes import create_order
+from services.order.handlers import Placement
+from services.order.routes import OrderApi
 from services.order.waiting import Waiting
-from tests.unit.web.requests import request
+from tests.asgi import client_of
+from tests.unit.services.order.ports import FakeOrders
+from web.application import Service, http_app
 
-HEADERS = {"Content-Type": "application/json", "Prefer": "wait=0"}
-BODY = b'{"customerId": 1, "orderTotal": {"amount": 4}}'
-
-
-async def _placed(_: Any) -> int:
-    return 42
+BODY = {"customerId": 1, "orderTotal": {"amount": 4}}
 
 
-async def _database_is_away(_: int) -> Order | None:
-    raise ConnectionRefusedError
+class Placing:
+    """Places every order as number 42."""
+
+    async def submit(self, placement: Placement) -> int:  # noqa: ARG002 - all are the same
+        return 42
 
 
-async def test_an_order_is_told_of_as_placed_even_if_its_state_cannot_be_read_any_more() -> None:
-    post = request(headers=HEADERS, body=[BODY])
-    post.scope["state"] = {
-        "placing": SimpleNamespace(submit=_placed),
-        "waiting": Waiting(),
-        "repository": SimpleNamespace(find_order=_database_is_away),
-    }
-    answer = await create_order(post)
-    assert json.loads(bytes(answer.body)) == {"orderId": 42}
+async def test_an_order_that_was_placed_is_answered_with_its_id_even_if_its_state_cannot_be_read() -> None:
+    orders, placing = FakeOrders(), Placing()
+    orders.away = ConnectionRefusedError()
+    anything: Any = placing
+    service = Service(workers={}, checks={}, routes=OrderApi(orders, anything, Waiting()).routes())
+    answer = await client_of(http_app(service)).post("/orders", json=BODY, headers={"Prefer": "wait=0"})
+    assert answer.json() == {"orderId": 42}
     assert "preference-applied" not in answer.headers

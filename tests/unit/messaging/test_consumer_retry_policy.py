@@ -1,7 +1,7 @@
 import pytest
 
 from messaging.consumer import RetryPolicy
-from messaging.errors import NotYetVisible, Undecodable
+from messaging.errors import NotYetVisible, Undecodable, UnknownEventType
 
 
 def test_the_delay_doubles_up_to_the_longest() -> None:
@@ -10,12 +10,12 @@ def test_the_delay_doubles_up_to_the_longest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "last_patient_failure"), [(ValueError(), 4), (NotYetVisible(), 19), (Undecodable(), 0)]
+    ("error", "retries"), [(ValueError(), 4), (NotYetVisible(), 19), (UnknownEventType(), 19), (Undecodable(), 0)]
 )
-def test_patience_depends_on_the_error(error: Exception, last_patient_failure: int) -> None:
+def test_the_number_of_retries_depends_on_the_error(error: Exception, retries: int) -> None:
     policy = RetryPolicy()
-    patience = [failures for failures in range(1, 30) if not policy.is_exhausted(failures, error)]
-    assert patience == list(range(1, last_patient_failure + 1))
+    retried = [failures for failures in range(1, 30) if not policy.is_exhausted(failures, error)]
+    assert retried == list(range(1, retries + 1))
 
 
 def test_a_row_may_stay_invisible_for_a_little_more_than_a_minute() -> None:

@@ -1,0 +1,151 @@
+"""Workers start in order and stop in reverse order. One that fails ends the process."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from runtime import workers
+from runtime.workers import running
+
+ROOT = Path(__file__).parents[3]
+
+
+class Recorder:
+    """A worker that writes down what is done with it, and ends when it is stopped."""
+
+    fault: str | None = None
+
+    def __init__(self, name: str, log: list[str]) -> None:
+        self._name, self._log = name, log
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        self._log.append(f"{self._name} runs")
+        await self._stopping.wait()
+        await asyncio.create_task(_nothing())  # it does not end in the moment in which it is stopped
+        self._log.append(f"{self._name} has ended")
+
+    def stop(self) -> None:
+        self._log.append(f"{self._name} stops")
+        self._stopping.set()
+
+
+class Deaf(Recorder):
+    """Does not end when it is stopped."""
+
+    def stop(self) -> None:
+        self._log.append(f"{self._name} stops")
+
+    async def run(self) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self._log.append(f"{self._name} is cancelled")
+
+
+class Stubborn(Recorder):
+    """Does not even end when it is cancelled, the first times."""
+
+    def __init__(self, name: str, log: list[str], cancellations: int) -> None:
+        super().__init__(name, log)
+        self._cancellations = cancellations
+
+    async def run(self) -> None:
+        for _ in range(self._cancellations):
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                self._log.append(f"{self._name} swallows a cancellation")
+
+
+async def _nothing() -> None:
+    pass
+
+
+async def test_workers_start_in_order_and_each_has_ended_before_the_one_before_it_stops() -> None:
+    log: list[str] = []
+    async with running({name: Recorder(name, log) for name in ("first", "second")}):
+        await asyncio.create_task(_nothing())
+        assert log == ["first runs", "second runs"]
+    assert log[2:] == ["second stops", "second has ended", "first stops", "first has ended"]
+
+
+async def test_an_error_of_the_body_stops_the_workers_too() -> None:
+    log: list[str] = []
+    with pytest.raises(ZeroDivisionError):
+        await _fail_while_running(Recorder("worker", log))
+    assert log == ["worker runs", "worker stops", "worker has ended"]
+
+
+async def _fail_while_running(worker: Recorder) -> None:
+    async with running({"worker": worker}):
+        await asyncio.create_task(_nothing())
+        raise ZeroDivisionError
+
+
+async def test_a_worker_that_does_not_end_within_the_grace_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "GRACE_SECONDS", 0.01)
+    log: list[str] = []
+    async with running({"deaf": Deaf("deaf", log)}):
+        await asyncio.create_task(_nothing())
+    assert log == ["deaf stops", "deaf is cancelled"]
+
+
+async def test_a_worker_that_loses_a_cancellation_is_cancelled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "GRACE_SECONDS", 0.01)
+    monkeypatch.setattr(workers, "CANCEL_SECONDS", 0.01)
+    log: list[str] = []
+    async with running({"stubborn": Stubborn("stubborn", log, cancellations=3)}):
+        await asyncio.create_task(_nothing())
+    assert log == ["stubborn stops", *["stubborn swallows a cancellation"] * 3]
+
+
+async def test_a_worker_that_fails_ends_the_process_with_sigterm(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    signals: list[tuple[int, int]] = []
+    ended = asyncio.Event()
+
+    def kill(process: int, number: int) -> None:
+        signals.append((process, number))
+        ended.set()
+
+    monkeypatch.setattr(os, "kill", kill)
+
+    class Failing(Recorder):
+        async def run(self) -> None:
+            raise ZeroDivisionError("broken")
+
+    async with running({"failing": Failing("failing", [])}):
+        await ended.wait()
+    assert signals == [(os.getpid(), signal.SIGTERM)]
+    assert "worker failing failed; the process ends and is started again" in caplog.messages
+
+
+FAILING_PROCESS = """
+import asyncio
+from runtime.workers import running
+
+class Failing:
+    fault = None
+    async def run(self): raise ZeroDivisionError
+    def stop(self): pass
+
+async def main():
+    async with running({"failing": Failing()}):
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def test_a_process_whose_worker_fails_is_gone() -> None:
+    process = subprocess.run(
+        [sys.executable, "-c", FAILING_PROCESS], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert process.returncode == -signal.SIGTERM, process.stderr
