@@ -77,7 +77,9 @@ async def test_ids_that_are_negative_or_far_apart_are_sent_once_each(
     assert await _sent(pool) == [_as_sent(order_id, position) for position, order_id in enumerate(ids)]
 
 
-async def test_a_republished_event_has_the_key_of_its_order_and_no_trace(pool: asyncpg.Pool, repository: Repository) -> None:
+async def test_a_republished_event_has_the_key_of_its_order_and_no_trace(
+    pool: asyncpg.Pool, repository: Repository
+) -> None:
     await _insert(pool, [42])
     await republish(repository, BATCH)
     [row] = await pool.fetch("SELECT aggregatetype, aggregateid, traceparent FROM outbox")
