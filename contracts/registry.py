@@ -1,8 +1,9 @@
-"""The event registry: which class stands for which event type on the wire.
+"""The event registry: the class of each event type on the wire.
 
 The mapping is explicit, so a class can be renamed without a change on the wire.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Generic, TypeVar
 
@@ -25,13 +26,14 @@ class EventRegistry(Generic[E]):
 
     def __init__(self, types: Mapping[str, type[E]]) -> None:
         self.types = dict(types)
-        self._names = {event_class: name for name, event_class in self.types.items()}
+        names_of = Counter(self.types.values())
+        self._names = {event_class: name for name, event_class in self.types.items() if names_of[event_class] == 1}
 
     def type_of(self, event: E) -> str:
         """The wire name of an event.
 
         Raises:
-            KeyError: the class is not registered.
+            KeyError: the class is not registered, or under several names.
         """
         return self._names[type(event)]
 

@@ -1,1 +1,1 @@
-"""The operator's tools: what they read, they read without disturbing the running system."""
+"""The operator's commands: ./saga."""

@@ -1,72 +1,94 @@
 """./saga: the operator's commands."""
 
 import asyncio
+import logging
 import os
 import sys
-from collections.abc import Sized
+from collections.abc import Coroutine, Sized
+from typing import Any, TypeVar
 
 import click
 
-from infra.provision.settings import Settings
-from messaging.connection import connect
-from operations.audit import Finding, audit
-from operations.dead_letters import dead_letters, send_again
+from contracts.wire import INT64_MAX
+from infra.provision.settings import SERVICES, Settings
+from infra.steps import StepFailed
+from operations.audit import Result, audit, compare
+from operations.dead_letters import dead_letters, redeliver_all
+from operations.errors import OUTAGES, CannotDo, outage
 from operations.explain import explain_order
-from operations.rebuild import CannotRebuild, rebuild_view
+from operations.rebuild import rebuild_view
 from operations.republish import republish
 from operations.snapshot import Snapshot
-from operations.sources import open_sources
+from operations.sources import open_nats, open_sources
 
 LOOK_AGAIN_SECONDS = 2.0
+
+T = TypeVar("T")
 
 
 @click.group()
 @click.option("--name", default="main", show_default=True, help="Which stack of local processes.")
 @click.pass_context
 def saga(context: click.Context, name: str) -> None:
-    """Looks into the running system, and mends what has to be mended by hand."""
+    """Looks into the running system, and repairs what does not repair itself."""
+    logging.basicConfig(level=logging.ERROR)  # the commands themselves say which engine does not answer
     context.obj = _settings(name)
 
 
 def _settings(name: str) -> Settings:
-    """The environment's own settings, as in the keeper's container, or those of a stack of local processes."""
+    """From the environment, as in the keeper's container; otherwise those of a running stack of local processes."""
     if "POSTGRES_URL" in os.environ:
         return Settings.read()
-    from infra.native import Stack  # noqa: PLC0415 - needs packages that the container has not got
+    from infra.native import Stack  # noqa: PLC0415 - needs packages that the container does not have
 
-    stack = Stack.load(name)
+    try:
+        stack = Stack.load(name)
+    except StepFailed as error:
+        raise click.ClickException(str(error)) from error
     if not stack.ports:
         raise click.ClickException(
             f'there is no stack "{name}": `make up NAME={name}` starts one, --name takes another'
         )
+    if not stack.states():
+        raise click.ClickException(f'the stack "{name}" is down: `make up NAME={name}` starts it')
     return Settings.read(stack.environment("keeper"))
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Runs a command. An error that the operator can do something about is shown as one line of text."""
+    try:
+        return asyncio.run(work)
+    except CannotDo as error:
+        raise click.ClickException(str(error)) from error
+    except OUTAGES as error:
+        raise click.ClickException(outage(error)) from error
 
 
 @saga.command("audit")
 @click.pass_obj
 def audit_command(settings: Settings) -> None:
-    """Holds outboxes, Kafka, stream, reservations, orders and view against each other.
+    """Compares outboxes, Kafka, stream, reservations, orders and view with each other.
 
-    Looks twice: what is gone at the second look was in flight. The exit code is 1 if something is wrong.
+    Looks twice, two seconds apart. A difference that only one look finds was in flight. A difference that both find is
+    late while a consumer has messages to handle, otherwise wrong. The exit code is 1 if something is wrong.
     """
-    snapshot, findings, in_flight = asyncio.run(_audit(settings))
-    late = findings if any(snapshot.backlog.values()) else []
-    for finding in findings:
-        click.echo(f"{'late ' if late else 'WRONG'}  {finding}")
+    snapshot, result = _run(_audit(settings))
+    for label, findings in (("WRONG", result.wrong), ("late ", result.late)):
+        for finding in findings:
+            click.echo(f"{label}  {finding}")
     click.echo(_summary(snapshot))
-    click.echo(f"{len(findings) - len(late)} wrong, {len(late)} late, {len(in_flight)} in flight")
-    sys.exit(1 if len(findings) > len(late) else 0)
+    click.echo(f"{len(result.wrong)} wrong, {len(result.late)} late, {len(result.in_flight)} in flight")
+    sys.exit(1 if result.wrong else 0)
 
 
-async def _audit(settings: Settings) -> tuple[Snapshot, list[Finding], list[Finding]]:
+async def _audit(settings: Settings) -> tuple[Snapshot, Result]:
     async with open_sources(settings) as sources:
-        first = audit(await sources.snapshot())
+        snapshot = await sources.snapshot()
+        first = audit(snapshot)
         if first:
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
-        snapshot = await sources.snapshot()
-        second = set(audit(snapshot))
-        lasting = [finding for finding in first if finding in second]
-        return snapshot, lasting, sorted(second.symmetric_difference(first))
+            snapshot = await sources.snapshot()
+        return snapshot, compare(first, audit(snapshot), backlog=any(snapshot.backlog.values()))
 
 
 def _summary(snapshot: Snapshot) -> str:
@@ -80,16 +102,17 @@ def _summary(snapshot: Snapshot) -> str:
         "orders in the view": snapshot.view_orders,
     }
     backlog = ", ".join(f"{name} {number}" for name, number in sorted(snapshot.backlog.items()))
-    return ", ".join(f"{len(part)} {name}" for name, part in parts.items()) + f"; not acknowledged: {backlog}"
+    counts = ", ".join(f"{len(part)} {name}" for name, part in parts.items())
+    return f"{counts}; not acknowledged: {backlog or 'there is no consumer'}"
 
 
 @saga.command("explain")
 @click.argument("kind", type=click.Choice(["order"]))
-@click.argument("identifier", type=int)
+@click.argument("identifier", type=click.IntRange(-INT64_MAX - 1, INT64_MAX))
 @click.pass_obj
-def explain_command(settings: Settings, kind: str, identifier: int) -> None:  # noqa: ARG001 - there is one kind so far
-    """Tells the whole story of one order: saga explain order 42."""
-    asyncio.run(_explain(settings, identifier))
+def explain_command(settings: Settings, kind: str, identifier: int) -> None:  # noqa: ARG001 - orders are the only kind
+    """Shows what each part knows about one order, and its events on their way: saga explain order 42."""
+    _run(_explain(settings, identifier))
 
 
 async def _explain(settings: Settings, order_id: int) -> None:
@@ -105,63 +128,63 @@ def dead_letters_group() -> None:
 
 @dead_letters_group.command("list")
 @click.pass_obj
-def list_dead_letters(settings: Settings) -> None:
-    """One line each: sequence, consumer, origin, error."""
-    asyncio.run(_each_dead_letter(settings, (), again=False))
+def list_command(settings: Settings) -> None:
+    """One line for each dead letter: sequence, consumer, origin, error."""
+    _run(_list_dead_letters(settings))
 
 
-@dead_letters_group.command("resend")
-@click.argument("sequences", type=int, nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="All of them.")
+async def _list_dead_letters(settings: Settings) -> None:
+    async with open_nats(settings) as client:
+        letters = [letter async for letter in dead_letters(client)]
+    for letter in letters:
+        click.echo(str(letter))
+    if not letters:
+        click.echo("there are no dead letters")
+
+
+@dead_letters_group.command("redeliver")
+@click.argument("sequences", type=click.IntRange(min=1), nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Redeliver all dead letters.")
 @click.pass_obj
-def resend_dead_letters(settings: Settings, sequences: tuple[int, ...], everything: bool) -> None:
-    """Hands messages to their consumers again, by their sequence in the list."""
-    if not sequences and not everything:
-        raise click.UsageError("name the sequences to send again, or --all")
-    asyncio.run(_each_dead_letter(settings, sequences, again=True))
+def redeliver_command(settings: Settings, sequences: tuple[int, ...], everything: bool) -> None:
+    """Redelivers messages to their consumers, by the sequences that the list shows."""
+    if bool(sequences) == everything:
+        raise click.UsageError("name either the sequences to redeliver, or --all")
+    _run(_redeliver(settings, sequences))
 
 
-async def _each_dead_letter(settings: Settings, sequences: tuple[int, ...], *, again: bool) -> None:
-    client = await connect(settings.nats_url, settings.nats_token.get_secret_value(), "operations")
-    try:
-        async for letter in dead_letters(client):
-            if not sequences or letter.sequence in sequences:
-                if again:
-                    await send_again(client, letter)
-                click.echo(f"{'sent again: ' if again else ''}{letter}")
-    finally:
-        await client.close()
+async def _redeliver(settings: Settings, sequences: tuple[int, ...]) -> None:
+    async with open_nats(settings) as client:
+        async for letter in redeliver_all(client, sequences):
+            click.echo(f"redelivered: {letter}")
 
 
 @saga.command("republish")
-@click.argument("service", type=click.Choice(["customer", "order", "all"]), default="all")
+@click.argument("service", type=click.Choice([*SERVICES, "all"]), default="all")
 @click.pass_obj
 def republish_command(settings: Settings, service: str) -> None:
     """Sends the present state of every customer or order again, as ordinary events through the outbox.
 
-    Rebuilds any view, also beyond the outbox's retention; whoever knows the state already takes no notice.
+    Fills a view that lacks states which are past the outbox's retention. Consumers ignore a state that they have.
     """
-    for name in ("customer", "order"):
+    for name in SERVICES:
         if service in {name, "all"}:
-            number = asyncio.run(republish(name, settings.database_url(name)))
-            click.echo(f"{name}: {number} states sent again")
+            number = _run(republish(name, settings.database_url(name)))
+            click.echo(f"{name}: {number} states republished")
 
 
 @saga.command("rebuild-view")
 @click.pass_obj
 def rebuild_view_command(settings: Settings) -> None:
-    """Builds the view anew from the stream, beside the live one, and waits until it has taken its place."""
-    asyncio.run(_rebuild_view(settings))
+    """Builds a new generation of the view from the stream, beside the live one, and waits until it is live."""
+    _run(_rebuild_view(settings))
 
 
 async def _rebuild_view(settings: Settings) -> None:
     async with open_sources(settings) as sources:
-        try:
-            async for line in rebuild_view(sources, settings):
-                click.echo(line)
-        except CannotRebuild as error:
-            raise click.ClickException(str(error)) from error
+        async for line in rebuild_view(sources, settings):
+            click.echo(line)
 
 
 if __name__ == "__main__":
-    saga()
+    saga(prog_name="saga")

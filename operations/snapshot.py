@@ -1,7 +1,7 @@
-"""What each part of the system holds, read part by part.
+"""What each part of the system holds.
 
-The parts are read one after the other while the system runs, so two of them may be some
-milliseconds apart; the audit looks twice before it calls a difference wrong.
+Each database is read in one transaction. The parts are read one after the other while the system runs, so two parts may
+be some milliseconds apart; the audit looks twice before it calls a difference wrong.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,17 +11,22 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class OutboxEvent:
-    """A row of one of the outboxes."""
+    """A row of one of the outboxes.
+
+    Attributes:
+        version: of the aggregate, as the payload says; None if the payload has none.
+    """
 
     service: str
     type: str
     aggregate_type: str
     aggregate_id: str
+    version: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class KafkaPosition:
-    """Where a record stands in Kafka."""
+    """The position of a record in Kafka."""
 
     topic: str
     partition: int
@@ -33,7 +38,7 @@ class KafkaPosition:
 
 @dataclass(frozen=True, slots=True)
 class StreamMessage:
-    """A message of the stream EVENTS, with the position that the bridge noted on it."""
+    """A message of the stream EVENTS, with the Kafka position in its headers."""
 
     sequence: int
     event_id: str
@@ -49,11 +54,21 @@ class Customer:
     name: str
     credit_limit: int
     reserved: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerInView:
+    """What the view shows of a customer; the limit in cents."""
+
+    name: str
+    credit_limit: int
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """A decision's row; amount in cents."""
+    """The row of a credit decision; amount in cents."""
 
     customer_id: int
     amount: int
@@ -62,7 +77,7 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order, in its service or in the view; total in cents."""
+    """An order, as its service or as the view has it; total in cents."""
 
     customer_id: int
     total: int
@@ -73,14 +88,13 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything at about one time.
+    """All parts at about one time.
 
     Attributes:
-        outbox: by event id.
-        kafka: event id by position, of the topics as they are now.
-        topic_ids: Kafka's own id of each topic as it is now.
-        stream: in the order of the sequences.
-        view_customers: name and credit limit in cents, by customer id.
+        outbox: by event id, the rows of both outboxes.
+        kafka: by position, the event id of each record in the present topics.
+        topic_ids: by topic, the id that Kafka gave to the present topic of this name.
+        stream: the messages, by ascending sequence.
         backlog: by consumer, how many messages it has not acknowledged yet.
         dead_letters: by consumer, how many messages it could not handle.
     """
@@ -92,7 +106,7 @@ class Snapshot:
     customers: Mapping[int, Customer] = field(default_factory=dict)
     reservations: Mapping[int, Reservation] = field(default_factory=dict)
     orders: Mapping[int, Order] = field(default_factory=dict)
-    view_customers: Mapping[int, tuple[str, int]] = field(default_factory=dict)
+    view_customers: Mapping[int, CustomerInView] = field(default_factory=dict)
     view_orders: Mapping[int, Order] = field(default_factory=dict)
     backlog: Mapping[str, int] = field(default_factory=dict)
     dead_letters: Mapping[str, int] = field(default_factory=dict)

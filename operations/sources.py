@@ -1,12 +1,15 @@
-"""Where a snapshot is read from: the two databases, Kafka, JetStream and the view."""
+"""Reads a snapshot from the two databases, Kafka, JetStream and the view."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import asyncpg
+import nats.errors
+from asyncpg.pool import PoolConnectionProxy
 from nats.aio.client import Client
 from nats.js.api import ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
@@ -16,20 +19,34 @@ from infra.provision.settings import Settings
 from messaging.connection import connect
 from messaging.progress import read_progress
 from messaging.streams import DEAD_LETTERS, EVENTS, consumer_infos, request
-from operations.snapshot import Customer, KafkaPosition, Order, OutboxEvent, Reservation, Snapshot, StreamMessage
+from operations.snapshot import (
+    Customer,
+    CustomerInView,
+    KafkaPosition,
+    Order,
+    OutboxEvent,
+    Reservation,
+    Snapshot,
+    StreamMessage,
+)
 from services.bridge.kafka import KafkaRecords, Topic
+from services.bridge.kafka_login import KafkaConfig
 from services.bridge.translate import Record
 from services.history.subscriptions import VIEW, consumer_of
 from services.history.views import Views
 
 TOPICS = ("events.customer", "events.order", "events.probe")
 
-OUTBOX = "SELECT id::text, type, aggregatetype, aggregateid FROM outbox"
-CUSTOMERS = "SELECT id, name, credit_limit_cents, reserved_cents FROM customers"
+OUTBOX = "SELECT id::text, type, aggregatetype, aggregateid, payload->>'version' FROM outbox"
+CUSTOMERS = "SELECT id, name, credit_limit_cents, reserved_cents, version FROM customers"
 RESERVATIONS = "SELECT order_id, customer_id, amount_cents, state FROM credit_reservations"
 ORDERS = "SELECT id, customer_id, total_cents, state, rejection_reason, version FROM orders"
 
 READ_BATCH = 5_000
+CONNECT_SECONDS = 5.0
+
+QUIET: KafkaConfig = {"log_level": 0}
+"""The client would print each refused connection itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,28 +60,29 @@ class Sources:
     views: Views
 
     async def snapshot(self) -> Snapshot:
-        """Reads everything: effects before their causes, so that what is under way looks unfinished, not invented."""
+        """Reads all parts, effects before their causes: an effect without its cause is then wrong, never early."""
         view_customers, view_orders = await self._view()
-        stream = await self._stream()
+        stream = [message async for message in stream_messages(self.nats)]
         topics = await self.kafka.describe(TOPICS)
         kafka = await self._kafka(topics)
-        reservations = await self._reservations()
+        customers, reservations, customer_outbox = await self._customer_database()
+        orders, order_outbox = await self._order_database()
         return Snapshot(
             view_customers=view_customers,
             view_orders=view_orders,
             stream=stream,
             kafka=kafka,
             topic_ids={topic.name: topic.id for topic in topics},
+            customers=customers,
             reservations=reservations,
-            customers=await self._customers(),
-            orders=await self._orders(),
-            outbox=await self._outboxes(),
+            orders=orders,
+            outbox={**customer_outbox, **order_outbox},
             backlog=await self.backlog(),
             dead_letters=await self._dead_letters(),
         )
 
     async def backlog(self) -> Mapping[str, int]:
-        """By durable consumer, the messages that it has not acknowledged yet; without those of swapped out views."""
+        """By durable consumer, how many messages it has not acknowledged yet; without those of replaced generations."""
         try:
             infos = await consumer_infos(self.nats, EVENTS)
         except NotFoundError:
@@ -84,39 +102,27 @@ class Sources:
         subjects: dict[str, int] = info["state"].get("subjects") or {}
         return {subject.removeprefix("dead."): number for subject, number in subjects.items()}
 
-    async def _outboxes(self) -> Mapping[str, OutboxEvent]:
-        events: dict[str, OutboxEvent] = {}
-        for service, pool in (("customer", self.customers), ("order", self.orders)):
-            for event_id, kind, aggregate_type, aggregate_id in await pool.fetch(OUTBOX):
-                events[event_id] = OutboxEvent(service, kind, aggregate_type, aggregate_id)
-        return events
+    async def _customer_database(
+        self,
+    ) -> tuple[Mapping[int, Customer], Mapping[int, Reservation], Mapping[str, OutboxEvent]]:
+        async with _read_only(self.customers) as connection:
+            customers = {i: Customer(*rest) for i, *rest in await connection.fetch(CUSTOMERS)}
+            reservations = {i: Reservation(*rest) for i, *rest in await connection.fetch(RESERVATIONS)}
+            return customers, reservations, await _outbox("customer", connection)
 
-    async def _customers(self) -> Mapping[int, Customer]:
-        return {
-            i: Customer(name, limit, reserved) for i, name, limit, reserved in await self.customers.fetch(CUSTOMERS)
-        }
+    async def _order_database(self) -> tuple[Mapping[int, Order], Mapping[str, OutboxEvent]]:
+        async with _read_only(self.orders) as connection:
+            orders = {i: Order(*rest) for i, *rest in await connection.fetch(ORDERS)}
+            return orders, await _outbox("order", connection)
 
-    async def _reservations(self) -> Mapping[int, Reservation]:
-        rows = await self.customers.fetch(RESERVATIONS)
-        return {order_id: Reservation(customer, amount, state) for order_id, customer, amount, state in rows}
-
-    async def _orders(self) -> Mapping[int, Order]:
-        return {order_id: Order(*rest) for order_id, *rest in await self.orders.fetch(ORDERS)}
-
-    async def _view(self) -> tuple[Mapping[int, tuple[str, int]], Mapping[int, Order]]:
+    async def _view(self) -> tuple[Mapping[int, CustomerInView], Mapping[int, Order]]:
         live = (await self.views.look()).live
         if live is None:
             return {}, {}
         view = self.views.generation(live)
-        customers = {d["_id"]: (d["name"], d["creditLimit"]) async for d in view.every_customer()}
-        orders = {
-            d["_id"]: Order(d["customerId"], d["total"], d["state"], d["reason"], d["version"])
-            async for d in view.every_order()
-        }
+        customers = {d["_id"]: customer_in_view(d) async for d in view.every_customer()}
+        orders = {d["_id"]: order_in_view(d) async for d in view.every_order()}
         return customers, orders
-
-    async def _stream(self) -> list[StreamMessage]:
-        return [message async for message in stream_messages(self.nats)]
 
     async def _kafka(self, topics: list[Topic]) -> Mapping[KafkaPosition, str]:
         return {
@@ -127,23 +133,77 @@ class Sources:
 
 @asynccontextmanager
 async def open_sources(settings: Settings) -> AsyncIterator[Sources]:
-    """Connects to everything, and closes it again."""
+    """Connects to all parts, and closes the connections at the end.
+
+    Raises:
+        one of operations.errors.OUTAGES: PostgreSQL or NATS does not answer. Kafka and MongoDB are first asked when
+            they are read.
+    """
     views = Views(settings.mongodb_url.get_secret_value())
-    client = await connect(settings.nats_url, settings.nats_token.get_secret_value(), "operations")
     try:
         async with (
-            asyncpg.create_pool(settings.customer_database_url.get_secret_value(), min_size=1, max_size=2) as customers,
-            asyncpg.create_pool(settings.order_database_url.get_secret_value(), min_size=1, max_size=2) as orders,
-            KafkaRecords(settings.kafka_login()) as kafka,
+            open_nats(settings) as client,
+            _open_pool(settings.customer_database_url.get_secret_value()) as customers,
+            _open_pool(settings.order_database_url.get_secret_value()) as orders,
+            KafkaRecords({**settings.kafka_login(), **QUIET}) as kafka,
         ):
             yield Sources(customers, orders, kafka, client, views)
     finally:
-        await client.close()
         views.close()
 
 
+@asynccontextmanager
+async def open_nats(settings: Settings) -> AsyncIterator[Client]:
+    """A connection to NATS, closed at the end.
+
+    Raises:
+        nats.errors.NoServersError: nobody answered for CONNECT_SECONDS, or the server refused the token.
+    """
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            client = await connect(settings.nats_url, settings.nats_token.get_secret_value(), "operations")
+    except TimeoutError as error:
+        raise nats.errors.NoServersError from error
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+def _open_pool(url: str) -> asyncpg.Pool:
+    return asyncpg.create_pool(url, min_size=1, max_size=2, timeout=CONNECT_SECONDS)
+
+
+@asynccontextmanager
+async def _read_only(pool: asyncpg.Pool) -> AsyncIterator[PoolConnectionProxy]:
+    """A transaction whose queries all see the database as it is at the first one."""
+    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        yield connection
+
+
+async def _outbox(service: str, connection: PoolConnectionProxy) -> Mapping[str, OutboxEvent]:
+    return {
+        event_id: OutboxEvent(service, event_type, aggregate_type, aggregate_id, _version(version))
+        for event_id, event_type, aggregate_type, aggregate_id, version in await connection.fetch(OUTBOX)
+    }
+
+
+def _version(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isdecimal() else None
+
+
+def customer_in_view(document: Mapping[str, Any]) -> CustomerInView:
+    """From a document of the view's customers."""
+    return CustomerInView(document["name"], document["creditLimit"], document["version"])
+
+
+def order_in_view(document: Mapping[str, Any]) -> Order:
+    """From a document of the view's orders."""
+    return Order(*(document[name] for name in ("customerId", "total", "state", "reason", "version")))
+
+
 async def stream_messages(client: Client, first: int = 1) -> AsyncIterator[StreamMessage]:
-    """The stream's messages from a sequence up to its present end, without their payloads."""
+    """The stream's messages from a sequence up to its present end, without their payloads and without retries."""
     try:
         state = (await request(client, f"STREAM.INFO.{EVENTS}"))["state"]
     except NotFoundError:
@@ -156,7 +216,7 @@ async def stream_messages(client: Client, first: int = 1) -> AsyncIterator[Strea
         while True:
             message = await subscription.next_msg(timeout=10)
             headers, metadata = message.headers or {}, message.metadata
-            if KAFKA_TOPIC in headers:  # not a dead letter that was sent again
+            if KAFKA_TOPIC in headers:  # a redelivered dead letter has no position in Kafka
                 yield _stream_message(headers, metadata.sequence.stream, metadata.timestamp)
             if metadata.sequence.stream >= state["last_seq"]:
                 return
@@ -165,7 +225,7 @@ async def stream_messages(client: Client, first: int = 1) -> AsyncIterator[Strea
 
 
 async def kafka_records(kafka: KafkaRecords, topics: list[Topic]) -> AsyncIterator[Record]:
-    """The topics' records up to their present ends."""
+    """The records of these topics, up to their present ends."""
     ends = await kafka.ends(topics)
     left = {partition for partition, (first, end) in ends.items() if end > first}
     await kafka.start(topics, {})

@@ -14,10 +14,9 @@ from services.customer.ports import CustomerRepository, Transaction
 from services.customer.requests import CreateCustomer
 from storage.idempotency import KeyExpired, fingerprint
 from storage.outbox import OutboxRow
+from storage.walk import in_batches
 
 REPUBLISH_BATCH = 1_000
-FIRST_ID = -(2**63)
-"""Below every id."""
 
 
 async def create_customer(
@@ -67,15 +66,14 @@ async def republish(repository: CustomerRepository, batch: int = REPUBLISH_BATCH
 
     Each is sent as CustomerCreated, with the version of the state. A reader that has this version ignores it.
     """
-    total, last_id = 0, FIRST_ID
-    while True:
+
+    async def send_next(last_id: int) -> list[int]:
         async with repository.transaction() as transaction:
             customers = await transaction.lock_next_customers(last_id, batch)
             await transaction.append([_row(domain.created(customer), None) for customer in customers])
-        total += len(customers)
-        if len(customers) < batch:
-            return total
-        last_id = customers[-1].id
+        return [customer.id for customer in customers]
+
+    return await in_batches(send_next)
 
 
 @dataclass(slots=True)

@@ -17,11 +17,10 @@ from services.order.requests import CreateOrder
 from services.order.waiting import Waiting
 from storage.idempotency import KeyExpired, KeyReused, StoredAnswer, fingerprint
 from storage.outbox import OutboxRow
+from storage.walk import in_batches
 
 OVERDUE_BATCH = 500
 REPUBLISH_BATCH = 1_000
-FIRST_ID = -(2**63)
-"""Below every id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,15 +161,14 @@ async def republish(repository: OrderRepository, batch: int = REPUBLISH_BATCH) -
 
     Each is sent as the event that led to the state, with its version. A reader that has this version ignores it.
     """
-    total, last_id = 0, FIRST_ID
-    while True:
+
+    async def send_next(last_id: int) -> list[int]:
         async with repository.transaction() as transaction:
             orders = await transaction.lock_next_orders(last_id, batch)
             await transaction.append([_row(domain.present(order), None) for order in orders])
-        total += len(orders)
-        if len(orders) < batch:
-            return total
-        last_id = orders[-1].id
+        return [order.id for order in orders]
+
+    return await in_batches(send_next)
 
 
 def _require_visible(orders: dict[int, Order], batch: Sequence[tuple[CreditDecision, str | None]]) -> None:

@@ -1,4 +1,4 @@
-"""python -m tests.chaos: the long form, with a stack of its own."""
+"""python -m tests.chaos: a long run, on a stack of its own."""
 
 import argparse
 import asyncio
@@ -19,7 +19,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--rate", type=float, default=100.0, help="orders each second")
     parser.add_argument("--calm", type=float, default=3.0, help="seconds between a recovery and the next fault")
-    parser.add_argument("--seed", type=int, default=None, help="of the workload's and the nemesis' choices")
+    parser.add_argument("--seed", type=int, default=None, help="of the random choices of workload and nemesis")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**32)
     stack = Stack.load("chaos")
@@ -31,7 +31,7 @@ def main() -> int:
     finally:
         stack.down()
     sys.stdout.write(json.dumps({key: value for key, value in result.items() if key != "each fault"}, indent=2) + "\n")
-    sys.stdout.write(f"{BUILD / 'chaos.json'} and {BUILD / 'chaos.png'}; the same choices again: --seed {seed}\n")
+    sys.stdout.write(f"{BUILD / 'chaos.json'} and {BUILD / 'chaos.png'}; repeat with --seed {seed}\n")
     return 1 if result["violations"] else 0
 
 

@@ -1,8 +1,9 @@
-"""What has to be true after, and during, a run; each failure names the missing and the extra ids."""
+"""What must hold during and after a run. Each violation names the missing or the extra ids."""
 
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import asyncpg
@@ -11,18 +12,19 @@ from infra.provision.settings import Settings
 from operations.audit import audit
 from operations.snapshot import Snapshot
 from operations.sources import Sources, open_sources
-from tests.chaos.ledger import Ledger
+from tests.chaos.ledger import Ledger, Outcome, Request
 
 OVER_LIMIT = "SELECT id FROM customers WHERE reserved_cents NOT BETWEEN 0 AND credit_limit_cents"
 PENDING = "SELECT count(*) FROM orders WHERE state = 'PENDING'"
 LOOK_SECONDS = 0.5
 SETTLE_SECONDS = 180.0
 SHOWN = 20
+KEY_USED = 422
 
 
 @dataclass
 class LimitWatch:
-    """Looks into the customers' database during the run, whenever that answers."""
+    """Looks for customers over their limit during the run, whenever their database answers."""
 
     url: str
     looks: int = 0
@@ -43,15 +45,15 @@ class LimitWatch:
                 await asyncio.sleep(LOOK_SECONDS)
 
 
-async def verdict(settings: Settings, ledger: Ledger) -> list[str]:
-    """Waits until nothing is under way, and returns every violation in words; none is the hoped-for answer."""
+async def find_violations(settings: Settings, ledger: Ledger) -> list[str]:
+    """Waits until no message is under way, and returns all violations as text; none is the expected result."""
     async with open_sources(settings) as sources:
         snapshot, violations = await _settled(sources)
-    return violations + lost_or_invented(ledger, snapshot)
+    return violations + compare(ledger, snapshot)
 
 
 async def _settled(sources: Sources) -> tuple[Snapshot, list[str]]:
-    """The system at rest and nothing; or, when it does not come to rest, as it is then and what is wrong with it."""
+    """The system at rest and no text; or its last snapshot and what is wrong with it, after SETTLE_SECONDS."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         pending = await sources.orders.fetchval(PENDING)
@@ -68,22 +70,81 @@ async def _settled(sources: Sources) -> tuple[Snapshot, list[str]]:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-def lost_or_invented(ledger: Ledger, snapshot: Snapshot) -> list[str]:
-    """Each acknowledged request is one order with what it asked for, and there is no other order."""
-    violations: list[str] = []
-    acknowledged = {request.order_id: request for request in ledger.acknowledged()}
-    twice = [i for i, times in Counter(r.order_id for r in ledger.acknowledged()).items() if times > 1]
-    lost = sorted(i for i in acknowledged if i not in snapshot.orders)
-    invented = sorted(snapshot.orders.keys() - acknowledged.keys())
-    for what, ids in (("lost", lost), ("invented", invented), ("given to two requests", twice)):
-        if ids:
-            violations.append(f"{len(ids)} orders {what}: {ids[:SHOWN]}")
-    for order_id, request in acknowledged.items():
-        order = snapshot.orders.get(order_id or 0)
+def compare(ledger: Ledger, snapshot: Snapshot) -> list[str]:
+    """Compares the orders with the ledger.
+
+    - Each acknowledged request has the order that it was answered with, for the customer and total that it asked for.
+    - The requests with one key have one order; the others of them were refused with 422.
+    - A request without a key that was not answered has one order or none.
+    - There are no other orders.
+    """
+    return [
+        *_lost_or_invented(ledger, snapshot),
+        *_shared_orders(ledger),
+        *_keys(ledger),
+        *_refusals(ledger),
+        *_wrong_orders(ledger, snapshot),
+    ]
+
+
+def _acknowledged(ledger: Ledger) -> Iterator[tuple[int, Request]]:
+    """Order id and request."""
+    for request in ledger.of(Outcome.ACKNOWLEDGED):
+        assert request.order_id is not None
+        yield request.order_id, request
+
+
+def _lost_or_invented(ledger: Ledger, snapshot: Snapshot) -> Iterator[str]:
+    acknowledged = {order_id for order_id, _ in _acknowledged(ledger)}
+    # Each unanswered request without a key explains one order with its customer and total.
+    explained = Counter(request.body for request in ledger.of(Outcome.UNKNOWN))
+    invented = []
+    for order_id in sorted(snapshot.orders.keys() - acknowledged):
+        order = snapshot.orders[order_id]
+        if explained[order.customer_id, order.total]:
+            explained[order.customer_id, order.total] -= 1
+        else:
+            invented.append(order_id)
+    yield from _named("lost", sorted(acknowledged - snapshot.orders.keys()))
+    yield from _named("that nobody asked for", invented)
+
+
+def _shared_orders(ledger: Ledger) -> Iterator[str]:
+    """An order belongs to one request, or to the requests with one key."""
+    owners: dict[int, set[str | int]] = {}
+    for order_id, request in _acknowledged(ledger):
+        owners.setdefault(order_id, set()).add(request.key if request.key is not None else id(request))
+    yield from _named("given to two requests", sorted(i for i, requests in owners.items() if len(requests) > 1))
+
+
+def _keys(ledger: Ledger) -> Iterator[str]:
+    for key, requests in ledger.keys().items():
+        ids = sorted({request.order_id for request in requests if request.order_id is not None})
+        if len(ids) > 1:
+            yield f"key {key} was answered with orders {ids}"
+
+
+def _refusals(ledger: Ledger) -> Iterator[str]:
+    """A request is refused only if its key belongs to another body."""
+    keys = ledger.keys()
+    for request in ledger.of(Outcome.REFUSED):
+        others = keys.get(request.key or "", [])
+        used = any(other.outcome is Outcome.ACKNOWLEDGED and other.body != request.body for other in others)
+        if request.status != KEY_USED or not used:
+            yield f"refused with {request.status}: {request}"
+
+
+def _wrong_orders(ledger: Ledger, snapshot: Snapshot) -> Iterator[str]:
+    for order_id, request in _acknowledged(ledger):
+        order = snapshot.orders.get(order_id)
         if order is None:
             continue
-        if (order.customer_id, order.total) != (request.customer_id, request.total * 100):
-            violations.append(f"order {order_id} is {order}, the client asked for {request}")
+        if (order.customer_id, order.total) != request.body:
+            yield f"order {order_id} is {order}, the client asked for {request}"
         if request.cancelled and order.state != "CANCELLED":
-            violations.append(f"order {order_id} is {order.state}, its client was told CANCELLED")
-    return violations
+            yield f"order {order_id} is {order.state}, its client was told CANCELLED"
+
+
+def _named(what: str, ids: list[int]) -> Iterator[str]:
+    if ids:
+        yield f"{len(ids)} orders {what}: {ids[:SHOWN]}"

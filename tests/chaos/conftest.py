@@ -1,4 +1,4 @@
-"""A stack of its own: the checker holds everything in it against the ledger of one run."""
+"""A stack of its own: the checker compares all orders in it with the ledger of one run."""
 
 from collections.abc import Iterator
 

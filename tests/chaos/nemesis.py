@@ -1,4 +1,4 @@
-"""Kills, pauses and restarts components of the running stack, alone and in pairs, and proves that each fault struck."""
+"""Kills, pauses and restarts components of the running stack, one or two at once, and proves that each fault struck."""
 
 import asyncio
 import itertools
@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import psutil
@@ -19,17 +20,16 @@ PAUSE_SECONDS = (1.0, 4.0)
 BACK_SECONDS = 90.0
 
 Strike = tuple[str, tuple[str, ...]]
-"""An action, and the component or the pair that it strikes."""
+"""An action, and the one or two components that it strikes."""
 
 
 @dataclass
 class Fault:
-    """One fault, at one or two components at once; times in seconds of the run.
+    """One fault at one or two components; times are seconds since the run began.
 
     Attributes:
-        evidence: by component, what shows that it struck: the process that was there is another one
-            now, or was seen stopped.
-        flowing_after: seconds from the fault until an event made its way again.
+        evidence: by component, what shows that the fault struck: its process ended, or was seen stopped.
+        flowing_after: seconds from the fault until an event reached the stream again.
     """
 
     action: str
@@ -49,10 +49,11 @@ class Fault:
 
 @dataclass
 class Nemesis:
-    """Runs faults one after the other against a stack.
+    """Injects faults into a stack, one after the other.
 
     Args:
-        flows: returns when an event made its way from an outbox to a consumer.
+        chance: chooses how long a pause lasts.
+        flows: returns when an event has passed from each outbox to the stream.
     """
 
     stack: Stack
@@ -62,7 +63,7 @@ class Nemesis:
     faults: list[Fault] = field(default_factory=list)
 
     async def run(self, plan: Iterable[Strike], calm: float) -> None:
-        """Strikes until the plan is done, with `calm` seconds of peace after each recovery."""
+        """Injects the faults of the plan; after each recovery it waits `calm` seconds."""
         for action, components in plan:
             await asyncio.to_thread(self._strike, action, components)
             await asyncio.sleep(calm)
@@ -91,8 +92,8 @@ class Nemesis:
             for component, processes in family.items():
                 for process in processes:
                     process.suspend()
-                # The signal takes effect when the kernel next lets the process run.
-                eventually(lambda stopped=processes[0]: _assert_stopped(stopped), within=10.0)
+                # The signal takes effect when the kernel next schedules the process.
+                eventually(partial(_assert_stopped, processes[0]), within=10.0)
                 fault.evidence[component] = f"process {processes[0].pid} was stopped"
             time.sleep(self.chance.uniform(*PAUSE_SECONDS))
         finally:
@@ -115,7 +116,7 @@ class Nemesis:
         return psutil.Process(self.stack.pid(component))
 
     def _family(self, component: str) -> list[psutil.Process]:
-        # PostgreSQL's work is done by its children.
+        # PostgreSQL works in child processes.
         process = self._process(component)
         return [process, *process.children(recursive=True)]
 
@@ -125,18 +126,18 @@ def _assert_stopped(process: psutil.Process) -> None:
 
 
 def every_component_once(chance: random.Random) -> Iterator[Strike]:
-    """The short form: each component is struck once, killed or paused."""
+    """The short form: each component is killed or paused once."""
     for component in chance.sample(COMPONENTS, len(COMPONENTS)):
         yield chance.choice(("kill", "pause")), (component,)
 
 
 def everything(chance: random.Random, seconds: float) -> Iterator[Strike]:
-    """The long form: each action at each component, with as many pairs in between, until the time is over."""
+    """The long form: each action at each component, with a pair after each of them, until the time is over."""
     end = time.monotonic() + seconds
-    return itertools.takewhile(lambda _: time.monotonic() < end, _without_end(chance))
+    return itertools.takewhile(lambda _: time.monotonic() < end, _endlessly(chance))
 
 
-def _without_end(chance: random.Random) -> Iterator[Strike]:
+def _endlessly(chance: random.Random) -> Iterator[Strike]:
     while True:
         singles = list(itertools.product(ACTIONS, COMPONENTS))
         for action, component in chance.sample(singles, len(singles)):

@@ -1,4 +1,4 @@
-"""The run in numbers and as a picture."""
+"""The figures of a run, and a picture of it."""
 
 import json
 from pathlib import Path
@@ -40,21 +40,21 @@ def summary(
 
 
 def write(folder: Path, result: dict[str, Any], ledger: Ledger, faults: list[Fault], began: float) -> None:
-    """chaos.json and chaos.png."""
+    """Writes chaos.json and chaos.png."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "chaos.json").write_text(json.dumps(result, indent=2) + "\n")
     picture(ledger, faults, began).savefig(folder / "chaos.png", dpi=120)
 
 
 def picture(ledger: Ledger, faults: list[Fault], began: float) -> Figure:
-    """Orders each second by outcome at first asking, and the time to the final state, with the faults marked."""
+    """Orders each second, those that were repeated, and the time to the final state; the faults are marked."""
     figure = Figure(figsize=(14, 7), layout="constrained")
     rate, latency = figure.subplots(2, 1, sharex=True)
     sent = [request.sent - began for request in ledger.requests]
     repeated = [request.sent - began for request in ledger.requests if request.attempts > 1]
     bins = range(int(max(sent, default=0)) + 2)
     rate.hist(sent, bins=list(bins), color="tab:green", label="orders placed")
-    rate.hist(repeated, bins=list(bins), color="tab:purple", label="of these, not answered at once")
+    rate.hist(repeated, bins=list(bins), color="tab:purple", label="of these, sent more than once")
     rate.set_ylabel("orders each second")
     followed = [(r.sent - began, r.final_after * 1000) for r in ledger.requests if r.final_after is not None]
     latency.scatter([at for at, _ in followed], [ms for _, ms in followed], s=4, color="tab:green")

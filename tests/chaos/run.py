@@ -11,7 +11,7 @@ from infra.native import Stack
 from infra.provision import probe
 from infra.provision.settings import Settings
 from tests.chaos import report
-from tests.chaos.checker import LimitWatch, verdict
+from tests.chaos.checker import LimitWatch, find_violations
 from tests.chaos.nemesis import Nemesis, Strike
 from tests.chaos.workload import Workload
 
@@ -21,7 +21,7 @@ FLOW_SECONDS = 60.0
 async def chaos(
     stack: Stack, plan: Iterable[Strike], rate: float, calm: float, seed: int, folder: Path
 ) -> dict[str, Any]:
-    """Places orders until the plan has struck all its faults, and returns the report with its violations."""
+    """Places orders until all faults of the plan were injected; returns the report with all violations."""
     chance = random.Random(seed)
     settings = Settings.read(stack.environment("keeper"))
     workload = Workload(stack.ports, rate, chance)
@@ -36,7 +36,7 @@ async def chaos(
     await placing
     lasted = time.monotonic() - began
     await workload.finish()
-    violations = await verdict(settings, workload.ledger)
+    violations = await find_violations(settings, workload.ledger)
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
     await workload.close()

@@ -1,4 +1,4 @@
-"""The short form of `make chaos`: every component is struck once, under load."""
+"""The short form of `make chaos`: every component is killed or paused once, under load."""
 
 import asyncio
 import random
@@ -9,7 +9,7 @@ from tests.chaos.nemesis import COMPONENTS, every_component_once
 from tests.chaos.run import chaos
 
 
-def test_nothing_is_lost_stuck_or_over_the_limit_when_every_component_is_struck(
+def test_no_order_is_lost_or_pending_and_no_limit_exceeded_after_every_component_was_killed_or_paused(
     chaos_stack: Stack, tmp_path: Path
 ) -> None:
     seed = random.SystemRandom().randrange(2**32)

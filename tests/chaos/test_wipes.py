@@ -1,4 +1,4 @@
-"""PostgreSQL is the only truth: whatever else is deleted under load, the system converges again by itself."""
+"""PostgreSQL is the only source of truth: if other data is deleted under load, the system converges by itself."""
 
 import asyncio
 import random
@@ -16,14 +16,14 @@ from pymongo import AsyncMongoClient
 from infra.native import Stack
 from infra.provision.settings import Settings
 from messaging.streams import DEAD_LETTERS, EVENTS, consumer_infos, request
-from tests.chaos.checker import verdict
+from tests.chaos.checker import find_violations
 from tests.chaos.workload import Workload
 from tests.engines import KafkaTopics
 from tests.eventually import eventually_async
 
 RATE = 30.0
 TAIL = 20
-"""At least so many messages, acknowledged by every consumer, are lost with a tail."""
+"""A lost tail has at least so many messages that every consumer has acknowledged."""
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def runner() -> Iterator[asyncio.Runner]:
 
 @pytest.fixture(scope="module")
 def workload(chaos_stack: Stack, runner: asyncio.Runner) -> Iterator[Workload]:
-    """One ledger for all wipes: what an earlier one lost, a later check still finds."""
+    """One ledger for all wipes: a later check still finds what an earlier wipe lost."""
 
     async def start() -> Workload:
         workload = Workload(chaos_stack.ports, RATE, random.Random(1))
@@ -47,7 +47,7 @@ def workload(chaos_stack: Stack, runner: asyncio.Runner) -> Iterator[Workload]:
 
 
 def delete_data(stack: Stack, *components: str) -> None:
-    """Stops them, deletes all that they have stored, and starts them again."""
+    """Stops the components, deletes their data, and starts them again."""
     for component in components:
         stack.stop(component)
     for component in components:
@@ -82,12 +82,12 @@ async def delete_jetstream_store(stack: Stack) -> None:
 
 
 async def lose_the_streams_tail(stack: Stack) -> None:
-    """The stream's messages as they were a while ago, the consumers' positions as they are."""
+    """Restores older messages of the stream, and keeps the consumers' positions."""
     await _restore_older(stack, Path("nats", "jetstream", "$G", "streams", EVENTS, "msgs"))
 
 
 async def lose_jetstreams_tail(stack: Stack) -> None:
-    """All of JetStream as it was a while ago: a backup that was restored."""
+    """Restores an older copy of all of JetStream."""
     await _restore_older(stack, Path("nats"))
 
 
@@ -110,9 +110,9 @@ async def _have_acknowledged(stack: Stack, sequence: int) -> None:
 
 
 async def _acknowledged_by_all(stack: Stack) -> int:
-    """The sequence up to which every consumer has acknowledged whatever it is about."""
+    """The sequence up to which every consumer has acknowledged all its messages."""
     listed = await jetstream(stack, f"CONSUMER.LIST.{EVENTS}")
-    return min(info["ack_floor"]["stream_seq"] for info in listed[0]["consumers"])
+    return min(int(info["ack_floor"]["stream_seq"]) for info in listed[0]["consumers"])
 
 
 async def delete_kafka(stack: Stack) -> None:
@@ -124,7 +124,7 @@ async def delete_view(stack: Stack) -> None:
 
 
 async def drop_view(stack: Stack) -> None:
-    """While MongoDB and its clients run."""
+    """Drops the view's database while MongoDB and its clients run."""
     settings = Settings.read(stack.environment("keeper"))
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(settings.mongodb_admin_url.get_secret_value())
     await client.drop_database(urlsplit(settings.mongodb_url.get_secret_value()).path.removeprefix("/"))
@@ -132,7 +132,7 @@ async def drop_view(stack: Stack) -> None:
 
 
 async def drop_slots(stack: Stack) -> None:
-    """As PostgreSQL does itself with a slot that holds back too much."""
+    """As PostgreSQL itself does with a slot that holds back too much WAL."""
     settings = Settings.read(stack.environment("keeper"))
     await asyncio.to_thread(stack.stop, "connect")
     for service in ("customer", "order"):
@@ -148,7 +148,7 @@ async def drop_slots(stack: Stack) -> None:
 
 
 async def delete_topics(stack: Stack) -> None:
-    """While Kafka and its clients run."""
+    """Deletes the event topics while Kafka and its clients run."""
     topics = KafkaTopics(stack.environment("keeper"))
     for name in ("events.customer", "events.order"):
         await asyncio.to_thread(topics.delete, name)
@@ -184,7 +184,7 @@ Wipe = Callable[[Stack], Coroutine[Any, Any, None]]
         delete_everything_but_postgres,
     ],
 )
-def test_the_system_converges_by_itself_after(
+def test_the_system_converges_by_itself_after_a_wipe(
     wipe: Wipe, chaos_stack: Stack, workload: Workload, runner: asyncio.Runner
 ) -> None:
     async def wipe_under_load() -> list[str]:
@@ -195,6 +195,6 @@ def test_the_system_converges_by_itself_after(
         workload.stop()
         await placing
         await workload.finish()
-        return await verdict(Settings.read(chaos_stack.environment("keeper")), workload.ledger)
+        return await find_violations(Settings.read(chaos_stack.environment("keeper")), workload.ledger)
 
     assert runner.run(wipe_under_load()) == []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from messaging.streams import DEAD_LETTERS
 from operations.audit import Finding, audit
 from operations.snapshot import Customer, Order, Reservation, Snapshot
-from operations.sources import CUSTOMERS, ORDERS, RESERVATIONS
+from operations.sources import CUSTOMERS, ORDERS, RESERVATIONS, customer_in_view, order_in_view
 from tests.integration.events import stored
 from tests.property.world import World
 
@@ -82,10 +82,8 @@ class Invariants:
             customers={i: Customer(*rest) for i, *rest in await world.customers.fetch(CUSTOMERS)},
             reservations={i: Reservation(*rest) for i, *rest in await world.customers.fetch(RESERVATIONS)},
             orders={i: Order(*rest) for i, *rest in await world.orders.fetch(ORDERS)},
-            view_customers={d["_id"]: (d["name"], d["creditLimit"]) for d in customers},
-            view_orders={
-                d["_id"]: Order(d["customerId"], d["total"], d["state"], d["reason"], d["version"]) for d in orders
-            },
+            view_customers={d["_id"]: customer_in_view(d) for d in customers},
+            view_orders={d["_id"]: order_in_view(d) for d in orders},
         )
         versions = {("customer", d["_id"]): d["version"] for d in customers}
         versions |= {("order", d["_id"]): d["version"] for d in orders}

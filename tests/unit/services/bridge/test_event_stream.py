@@ -34,7 +34,7 @@ class FakeWriter:
         self._last += len(messages)
         return self._last
 
-    async def publish_chain(
+    async def publish_pipelined(
         self,
         messages: Sequence[Message],
         expected: int,

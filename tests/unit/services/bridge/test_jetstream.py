@@ -65,7 +65,7 @@ async def test_only_the_first_message_of_a_batch_is_fenced_and_only_the_last_one
 
 async def test_the_messages_of_a_chain_are_all_sent_before_the_first_answer_and_each_is_fenced() -> None:
     client = FakeClient()
-    publishing = asyncio.create_task(_writer(client).publish_chain(_messages(12), 7, {}))
+    publishing = asyncio.create_task(_writer(client).publish_pipelined(_messages(12), 7, {}))
     await let_tasks_run()
     assert client.kinds() == ["request"] * 12
     assert [headers[EXPECTED_LAST_SEQUENCE] for _, headers in client.sent] == [str(7 + n) for n in range(12)]
