@@ -1,1 +1,1 @@
-"""The benchmark: `make bench`. Each part returns figures; nothing here is imported by what is measured."""
+"""The benchmark, `make bench`. Each part returns sections of figures. No component imports this package."""

@@ -1,7 +1,8 @@
 """The benchmark.
 
-Without --name it starts a stack of its own, warms it up, measures, and deletes it; with --name it measures a stack that
-runs, and leaves it, with some more orders in it. `python -m bench throughput --name main` looks at one thing only.
+Without --name it starts a stack of its own, warms it up, measures it and deletes it. With --name it measures a stack
+that is running; the orders that it places stay there. `python -m bench throughput --name main` measures the throughput
+only.
 """
 
 import argparse
@@ -23,48 +24,50 @@ OWN_STACK = "bench"
 START = "start"
 
 
-def arguments() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one short run of each: two minutes in all")
-    parser.add_argument("--only", default="", help=f"some of {','.join((START, *PARTS))}")
-    parser.add_argument("--name", default="", help="a stack that runs")
+    parser.add_argument("--quick", action="store_true", help="one short run of each part, about three minutes in all")
+    parser.add_argument(
+        "--only", default="", help=f"the parts to measure, separated by commas; all are {','.join((START, *PARTS))}"
+    )
+    parser.add_argument("--name", default="", help="measure a stack that is running")
     commands = parser.add_subparsers(dest="command")
-    one = commands.add_parser("throughput", help="the highest rate that a running stack sustains")
-    one.add_argument("--name", required=True, help="the stack, which runs")
-    one.add_argument("--seconds", type=float, default=20.0)
-    one.add_argument("--connections", type=int, default=throughput.CONNECTIONS)
-    one.add_argument("--customers", type=int, default=CUSTOMERS, help="1: all orders for one customer")
-    one.add_argument("--bound", type=int, default=throughput.BOUND, help="most orders under way")
-    one.add_argument("--runs", type=int, default=1)
+    single = commands.add_parser("throughput", help="the highest rate that a running stack sustains")
+    single.add_argument("--name", required=True, help="the running stack")
+    single.add_argument("--seconds", type=float, default=20.0)
+    single.add_argument("--connections", type=int, default=throughput.CONNECTIONS)
+    single.add_argument("--customers", type=int, default=CUSTOMERS, help="how many; 1: all orders for one customer")
+    single.add_argument("--max-in-flight", type=int, default=throughput.MAX_IN_FLIGHT, help="orders")
+    single.add_argument("--runs", type=int, default=1)
     options = parser.parse_args()
     options.parts = options.only.split(",") if options.only else [*([] if options.name else [START]), *PARTS]
     unknown = set(options.parts) - {START, *PARTS}
     if unknown:
-        parser.error(f"--only: there is no part {', '.join(sorted(unknown))}")
+        parser.error(f"--only: unknown part {', '.join(sorted(unknown))}")
     if options.name and START in options.parts:
-        parser.error(f"--name: a stack that runs is left running; {START} needs one of its own")
+        parser.error(f"--name: the part {START} starts a stack of its own, so it cannot measure a running one")
     return options
 
 
 def main() -> None:
-    options = arguments()
-    # The generator must not pause: what is there now is not looked at again.
+    options = parse_arguments()
+    # Shorter garbage collections in the load generator: objects that exist now are not scanned again.
     gc.collect()
     gc.freeze()
     if options.command == "throughput":
-        uvloop.run(one_throughput(options))
+        uvloop.run(measure_throughput(options))
         return
     plan = QUICK if options.quick else FULL
     if options.name:
         uvloop.run(measure(Stack.load(options.name), plan, options.parts, []))
     else:
-        with_own_stack(plan, options.parts)
+        measure_own_stack(plan, options.parts)
 
 
-def with_own_stack(plan: Plan, parts: list[str]) -> None:
+def measure_own_stack(plan: Plan, parts: list[str]) -> None:
     stack = Stack.load(OWN_STACK)
     try:
-        say("starting a stack from nothing")
+        log_progress("starting a stack without data")
         sections = [start.measure(stack, plan.starts if START in parts else 1)]
         uvloop.run(measure(stack, plan, parts, sections))
     finally:
@@ -72,37 +75,37 @@ def with_own_stack(plan: Plan, parts: list[str]) -> None:
 
 
 async def measure(stack: Stack, plan: Plan, parts: list[str], sections: list[Section]) -> None:
-    """Adds a section or more for each part, and writes the report after each."""
-    about = machine.describe()
+    """Warms the stack up and measures the parts. The report is written after each section."""
+    description = machine.describe()
     async with open_rig(stack) as rig, open_kafka_log(rig.settings) as log:
-        kept = await guarantees.check(rig)
+        durability = await guarantees.check(rig)
         bench = Bench(rig, log, await rig.create_customers(CUSTOMERS), plan)
-        say("warming up")
+        log_progress("warming up")
         rates = await throughput.warm_up(rig, bench.customers, *plan.warm_up)
-        about["warm-up"] = ", ".join(f"{rate:.0f}" for rate in rates) + " orders/s"
-        report.write(BUILD, about, kept, sections)
+        description["warm-up"] = ", ".join(f"{rate:.0f}" for rate in rates) + " orders/s"
+        report.write(BUILD, description, durability, sections)
         for name, part in PARTS.items():
             if name in parts:
-                say(f"measuring {name}")
+                log_progress(f"measuring {name}")
                 async for section in part(bench):
                     print(f"\n{table.render(section)}\n", flush=True)
                     sections.append(section)
-                    report.write(BUILD, about, kept, sections)
-    print(report.as_markdown(about, kept, sections))
+                    report.write(BUILD, description, durability, sections)
+    print(report.as_markdown(description, durability, sections))
     print(f"{BUILD / 'bench.json'}, bench.md, bench-*.png")
 
 
-async def one_throughput(options: argparse.Namespace) -> None:
+async def measure_throughput(options: argparse.Namespace) -> None:
     async with open_rig(Stack.load(options.name)) as rig:
         customers = await rig.create_customers(options.customers)
         runs = [
-            await throughput.sustained(rig, customers, options.seconds, options.connections, options.bound)
+            await throughput.measure(rig, customers, options.seconds, options.connections, options.max_in_flight)
             for _ in range(options.runs)
         ]
         print(table.render(throughput.section("Throughput", runs)))
 
 
-def say(text: str) -> None:
+def log_progress(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')}  {text}", flush=True)
 
 

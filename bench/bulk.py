@@ -1,8 +1,4 @@
-"""Orders in bulk, by SQL: what a test of draining or of growth starts from.
-
-`place` writes what POST /orders writes (an order and its OrderCreated, in one transaction), only many at a time.
-`fill` writes orders that were decided long ago, as they stand in all three stores, without any event.
-"""
+"""Orders in bulk, written by SQL: the backlog and the large tables that other parts of the benchmark start from."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,14 +6,14 @@ from collections.abc import Sequence
 import asyncpg
 from pymongo import WriteConcern
 
-from bench.load import TOTAL
+from bench.load import ORDER_TOTAL
 from bench.rig import Rig
 from services.history.views import Document
 
-ROWS_AT_ONCE = 5_000
-CENTS = TOTAL["amount"] * 100
+INSERT_BATCH = 5_000
+TOTAL_CENTS = ORDER_TOTAL["amount"] * 100
 
-PLACE = """
+INSERT_PENDING = """
 WITH placed AS (
     INSERT INTO orders (customer_id, total_cents, state, version)
     SELECT ($1::bigint[])[1 + i % cardinality($1)], $2::bigint, 'PENDING', 1 FROM generate_series(1, $3::int) AS i
@@ -34,57 +30,60 @@ RESERVE_IDS = """
 SELECT setval(pg_get_serial_sequence('orders', 'id'), last_value + $1) - $1 + 1 FROM orders_id_seq
 """
 
-FILL_ORDERS = """
+INSERT_APPROVED = """
 INSERT INTO orders (id, customer_id, total_cents, state, version)
 SELECT $1::bigint + i, ($2::bigint[])[1 + i % cardinality($2)], $3::bigint, 'APPROVED', 2
 FROM generate_series(0, $4::int - 1) AS i
 """
 
-FILL_RESERVATIONS = """
+INSERT_RESERVATIONS = """
 INSERT INTO credit_reservations (order_id, customer_id, amount_cents, state)
 SELECT $1::bigint + i, ($2::bigint[])[1 + i % cardinality($2)], $3::bigint, 'RESERVED'
 FROM generate_series(0, $4::int - 1) AS i
 """
 
-CHARGE = """
-UPDATE customers SET reserved_cents = reserved_cents + filled.orders * $2::bigint, version = version + filled.orders
+RESERVE_CREDIT = """
+UPDATE customers SET reserved_cents = reserved_cents + new.orders * $2::bigint, version = version + new.orders
 FROM (SELECT ($1::bigint[])[1 + i % cardinality($1)] AS id, count(*) AS orders
-      FROM generate_series(0, $3::int - 1) AS i GROUP BY 1) AS filled
-WHERE customers.id = filled.id
+      FROM generate_series(0, $3::int - 1) AS i GROUP BY 1) AS new
+WHERE customers.id = new.id
 """
 
 
-async def place(rig: Rig, customers: Sequence[int], number: int) -> None:
-    """Pending orders with their events in the outbox."""
-    for begin in range(0, number, ROWS_AT_ONCE):
-        await rig.orders.execute(PLACE, customers, CENTS, min(ROWS_AT_ONCE, number - begin))
+async def insert_pending_orders(rig: Rig, customers: Sequence[int], number: int) -> None:
+    """Inserts what POST /orders inserts: pending orders with their OrderCreated events, in one transaction a batch."""
+    for begin in range(0, number, INSERT_BATCH):
+        await rig.orders.execute(INSERT_PENDING, customers, TOTAL_CENTS, min(INSERT_BATCH, number - begin))
 
 
-async def fill(rig: Rig, customers: Sequence[int], number: int) -> None:
-    """Approved orders in the orders, the reservations and the view, which then have nothing left to tidy up."""
-    for begin in range(0, number, ROWS_AT_ONCE):
-        await _fill(rig, customers, min(ROWS_AT_ONCE, number - begin))
+async def insert_approved_orders(rig: Rig, customers: Sequence[int], number: int) -> None:
+    """Inserts approved orders into the orders, the reservations and the view, without events.
+
+    Afterwards it vacuums the tables and runs a checkpoint, so that this work does not fall into a measurement.
+    """
+    for begin in range(0, number, INSERT_BATCH):
+        await _insert_approved_batch(rig, customers, min(INSERT_BATCH, number - begin))
     await rig.orders.execute("VACUUM ANALYZE orders")
     await rig.customers.execute("VACUUM ANALYZE credit_reservations")
     admin = await asyncpg.connect(rig.settings.postgres_url.get_secret_value())
     await admin.execute("CHECKPOINT")
     await admin.close()
-    await rig.quiet()
+    await rig.wait_until_drained()
 
 
-async def _fill(rig: Rig, customers: Sequence[int], number: int) -> None:
-    """All three at once, so that the view's writing slows the write-ahead log down to what Debezium can follow."""
+async def _insert_approved_batch(rig: Rig, customers: Sequence[int], number: int) -> None:
+    """Concurrently: the inserts into the view are slow enough that Debezium keeps up with the write-ahead log."""
     first = await rig.orders.fetchval(RESERVE_IDS, number)
     await asyncio.gather(
-        rig.orders.execute(FILL_ORDERS, first, customers, CENTS, number),
-        rig.customers.execute(FILL_RESERVATIONS, first, customers, CENTS, number),
-        rig.customers.execute(CHARGE, customers, CENTS, number),
-        _fill_view(rig, first, customers, number),
+        rig.orders.execute(INSERT_APPROVED, first, customers, TOTAL_CENTS, number),
+        rig.customers.execute(INSERT_RESERVATIONS, first, customers, TOTAL_CENTS, number),
+        rig.customers.execute(RESERVE_CREDIT, customers, TOTAL_CENTS, number),
+        _insert_into_view(rig, first, customers, number),
     )
 
 
-async def _fill_view(rig: Rig, first: int, customers: Sequence[int], number: int) -> None:
-    orders = rig.shown.with_options(write_concern=WriteConcern(w=1))
+async def _insert_into_view(rig: Rig, first: int, customers: Sequence[int], number: int) -> None:
+    orders = rig.view_orders.with_options(write_concern=WriteConcern(w=1))
     await orders.insert_many([_document(first + i, customers[i % len(customers)]) for i in range(number)])
 
 
@@ -92,7 +91,7 @@ def _document(order_id: int, customer_id: int) -> Document:
     return {
         "_id": order_id,
         "customerId": customer_id,
-        "total": CENTS,
+        "total": TOTAL_CENTS,
         "state": "APPROVED",
         "reason": None,
         "version": 2,

@@ -1,4 +1,4 @@
-"""CPU and memory of each component: its process with all its children, those that are gone included."""
+"""CPU and memory of each component: of its process and all child processes, those that ended included."""
 
 import os
 import time
@@ -19,52 +19,53 @@ MEGABYTE = 1e6
 
 @dataclass(frozen=True)
 class CpuUse:
-    """Seconds of CPU so far, by component; the difference of two is what happened between them.
+    """Seconds of CPU up to a moment, or between two moments (`since`).
 
     Attributes:
-        at: monotonic seconds.
-        used: user and system time by component, the load generator (this process) included.
-        machine: of all processes, the kernel's own work included.
+        elapsed: seconds of the monotonic clock; of a difference: its duration.
+        components: user and system time by component, and of the load generator (this process).
+        machine: user and system time of all processes and the kernel.
     """
 
-    at: float
-    used: Mapping[str, float]
+    elapsed: float
+    components: Mapping[str, float]
     machine: float
 
     def since(self, begin: "CpuUse") -> "CpuUse":
-        used = {name: seconds - begin.used.get(name, 0.0) for name, seconds in self.used.items()}
-        return CpuUse(self.at - begin.at, used, self.machine - begin.machine)
+        """The difference between two moments. A component that was not running at `begin` counts from 0."""
+        components = {name: seconds - begin.components.get(name, 0.0) for name, seconds in self.components.items()}
+        return CpuUse(self.elapsed - begin.elapsed, components, self.machine - begin.machine)
 
-    def milliseconds_per(self, number: int) -> dict[str, float]:
-        """CPU of each component for one of `number` things, and of all components together."""
-        each = {name: seconds / number / MILLISECOND for name, seconds in self.used.items()}
-        return each | {
-            ALL: sum(each.values()) - each[GENERATOR],
-            MACHINE: self.machine / number * 1e3,
-        }
+    def milliseconds_per_item(self, items: int) -> dict[str, float]:
+        """CPU milliseconds for one of `items` items: by component, of all components, and of the whole machine."""
+        each = {name: seconds / items / MILLISECOND for name, seconds in self.components.items()}
+        return each | {ALL: sum(each.values()) - each[GENERATOR], MACHINE: self.machine / items / MILLISECOND}
 
-    def shares(self) -> dict[str, float]:
-        """Per cent of one core, by component, and of all components together."""
-        each = {name: 100 * seconds / self.at for name, seconds in self.used.items()}
+    def percentages(self) -> dict[str, float]:
+        """Per cent of one core: by component, and of all components."""
+        each = {name: 100 * seconds / self.elapsed for name, seconds in self.components.items()}
         return each | {ALL: sum(each.values()) - each[GENERATOR]}
 
 
 def cpu_use(stack: Stack) -> CpuUse:
-    """What each component has used since it was started."""
+    """The CPU time of each running component since its start."""
     times = psutil.cpu_times()
     idle = times.idle + times.iowait
-    used = {name: family_seconds(state.pid) for name, state in stack.states().items() if state.pid}
-    used[GENERATOR] = family_seconds(os.getpid())
-    return CpuUse(time.monotonic(), used, sum(times[:8]) - idle)
+    components = {name: process_tree_seconds(state.pid) for name, state in stack.states().items() if state.pid}
+    components[GENERATOR] = process_tree_seconds(os.getpid())
+    return CpuUse(time.monotonic(), components, sum(times[:8]) - idle)
 
 
-def family_seconds(pid: int) -> float:
-    """A process, its living children and those that it has waited for (PostgreSQL's come and go)."""
-    return sum(_seconds(member) for member in family(pid))
+def process_tree_seconds(pid: int) -> float:
+    """CPU seconds of a process, its child processes, and the children that they waited for.
+
+    PostgreSQL starts and ends a process for each connection.
+    """
+    return sum(_seconds(process) for process in family(pid))
 
 
 def memory(stack: Stack) -> dict[str, float]:
-    """Megabytes by component; memory that a family's processes share is counted once (PSS)."""
+    """Megabytes by component. Memory that processes of one component share is counted once (PSS)."""
     each = {name: family_memory(state.pid) / MEGABYTE for name, state in stack.states().items() if state.pid}
     return each | {ALL: sum(each.values())}
 

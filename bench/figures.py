@@ -1,4 +1,4 @@
-"""Figures as they are reported: a value for each run, their median and spread."""
+"""Figures as they are reported: one value for each run, their median and their spread."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,13 +10,13 @@ PERCENTILES = (50, 95, 99)
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured thing.
+    """One measured quantity.
 
     Attributes:
-        name: what it is, as a line of the table.
+        name: the row of the table.
         unit: of the values.
         runs: one value for each run.
-        column: of the table, where a line has several, e.g. p50 and p99.
+        column: the column of the table, e.g. p50 or p99; empty in a table with one column of values.
     """
 
     name: str
@@ -30,25 +30,25 @@ class Figure:
 
     def as_json(self) -> dict[str, Any]:
         spread = {"median": self.median, "min": min(self.runs), "max": max(self.runs)}
-        rounded: dict[str, Any] = {name: significant(value) for name, value in spread.items()}
+        rounded: dict[str, Any] = {name: round_significant(value) for name, value in spread.items()}
         column = {"column": self.column} if self.column else {}
         return {
             "name": self.name,
             **column,
             "unit": self.unit,
             **rounded,
-            "runs": [significant(value) for value in self.runs],
+            "runs": [round_significant(value) for value in self.runs],
         }
 
 
 @dataclass
 class Section:
-    """What one part of the benchmark found.
+    """The result of one part of the benchmark.
 
     Attributes:
-        title: above its table.
-        figures: the lines.
-        notes: what a reader has to know about how it was measured.
+        title: above the table.
+        figures: the rows of the table.
+        notes: how it was measured, as far as a reader needs it.
         series: data for the pictures, by name.
     """
 
@@ -58,37 +58,45 @@ class Section:
     series: dict[str, Any] = field(default_factory=dict)
 
     def add(self, name: str, unit: str, *runs: float) -> None:
+        """Adds a row with one column; a value for each run."""
         self.figures.append(Figure(name, unit, runs))
 
-    def add_lines(self, unit: str, runs: Sequence[Mapping[str, float]], prefix: str = "") -> None:
-        """A line for each name; each mapping is one run."""
+    def add_rows(self, unit: str, runs: Sequence[Mapping[str, float]], prefix: str = "") -> None:
+        """Adds a row for each key; each mapping is one run."""
         for name in runs[0]:
             self.add(f"{prefix}{name}", unit, *(run[name] for run in runs))
 
-    def add_line(self, name: str, unit: str, runs: Sequence[Mapping[str, float]]) -> None:
-        """One line with a column for each key; each mapping is one run."""
+    def add_columns(self, name: str, unit: str, runs: Sequence[Mapping[str, float]]) -> None:
+        """Adds one row with a column for each key; each mapping is one run."""
         self.figures += [Figure(name, unit, [run[column] for run in runs], column) for column in runs[0]]
 
 
-def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that `share` per cent of the values do not exceed (nearest rank); 0 < share <= 100.
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The smallest value that at least `percent` per cent of the values do not exceed (nearest rank).
+
+    Args:
+        percent: above 0, at most 100.
 
     Raises:
         ValueError: there are no values.
     """
     if not values:
-        raise ValueError("there is no percentile of nothing")
+        raise ValueError("no values: there is no percentile")
     ordered = sorted(values)
-    rank = -(-len(ordered) * share // 100)
+    rank = -(-len(ordered) * percent // 100)
     return ordered[max(int(rank), 1) - 1]
 
 
 def distribution(values: Sequence[float]) -> dict[str, float]:
-    """p50, p95, p99 and max."""
-    return {f"p{share}": percentile(values, share) for share in PERCENTILES} | {"max": max(values)}
+    """p50, p95, p99 and max.
+
+    Raises:
+        ValueError: there are no values.
+    """
+    return {f"p{percent}": percentile(values, percent) for percent in PERCENTILES} | {"max": max(values)}
 
 
-def significant(value: float, digits: int = 4) -> float:
-    """Rounded to so many significant digits; whole thousands and more stay whole numbers."""
+def round_significant(value: float, digits: int = 4) -> float:
+    """Rounds to so many significant digits. The result is an int if it is a whole number."""
     rounded = float(f"{value:.{digits}g}")
     return int(rounded) if rounded.is_integer() else rounded

@@ -1,4 +1,7 @@
-"""POST /orders per second, beside what it is made of: the same route without a database, and the bare transaction."""
+"""POST /orders per second, with and without an Idempotency-Key, and its floors.
+
+A floor is a part of the same work: the order service without a database, and the bare database transaction.
+"""
 
 import asyncio
 import os
@@ -6,8 +9,9 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from statistics import mean
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -15,8 +19,8 @@ import asyncpg
 from bench.client import HOST, Connection
 from bench.figures import Section
 from bench.isolated import stopped
-from bench.load import answered
-from bench.rig import Rig, until
+from bench.load import order_requests, post_rate, with_fresh_keys
+from bench.rig import Rig, wait_until
 from infra.native.layout import CHECKOUT
 from services.order.app import SCHEMA
 
@@ -24,9 +28,15 @@ STARTED_WITHIN_SECONDS = 15.0
 POOL_SIZES = (4, 8, 16, 32)
 TRIAL_SECONDS = 0.5
 
-BARE_ROUTE = "the route without a database"
+POST = "POST /orders"
+POST_WITH_KEY = "POST /orders with an Idempotency-Key"
+POST_UNDER_LOAD = "POST /orders while all components consume"
+SERVICE_WITHOUT_DATABASE = "the order service without a database"
 BARE_TRANSACTION = "bare two-row transaction"
-ONE_STATEMENT = "the same as one statement"
+ONE_STATEMENT = "the same two rows in one statement"
+
+TURNS = (POST, POST_WITH_KEY, POST_WITH_KEY, POST)
+"""Each turn takes half of the seconds. A drift of the machine's speed affects both kinds alike."""
 
 INSERT_ORDER = (
     "INSERT INTO orders (customer_id, total_cents, state, version) VALUES ($1, $2, 'PENDING', 1) RETURNING id"
@@ -53,62 +63,74 @@ async def four_round_trips(pool: asyncpg.Pool) -> None:
 
 
 async def one_round_trip(pool: asyncpg.Pool) -> None:
-    """The same two rows by one statement."""
+    """The same two rows in one statement."""
     await pool.execute(INSERT_BOTH, 7, 100, PAYLOAD)
 
 
-async def transactions_per_second(pool: asyncpg.Pool, work: Transaction, seconds: float) -> float:
-    """As many as the pool's connections can do."""
+async def transactions_per_second(pool: asyncpg.Pool, transaction: Transaction, seconds: float) -> float:
+    """The rate that all connections of the pool reach together."""
     began = time.monotonic()
 
     async def repeat() -> int:
-        done = 0
+        count = 0
         while time.monotonic() - began < seconds:
-            await work(pool)
-            done += 1
-        return done
+            await transaction(pool)
+            count += 1
+        return count
 
     counts = await asyncio.gather(*(repeat() for _ in range(pool.get_max_size())))
     return sum(counts) / (time.monotonic() - began)
 
 
 async def measure(rig: Rig, customers: Sequence[int], seconds: float, runs: int, connections: int) -> Section:
-    """Interleaved: each run measures all of them, so that their ratios are taken in one run."""
-    found: dict[str, list[float]] = {}
+    """Each run measures every rate, so a ratio compares two rates of the same run."""
+    rates: list[dict[str, float]] = []
     async with floor_server() as port, scratch_database(rig.settings.postgres_url.get_secret_value()) as url:
         size = await best_pool_size(url)
         async with asyncpg.create_pool(url, min_size=size, max_size=size) as pool:
             for _ in range(runs):
-                run = {}
-                async with stopped(rig, "bridge"):
-                    run["POST /orders"] = await answered(rig.stack.port("order"), customers, connections, seconds)
-                await rig.quiet()
-                run[BARE_ROUTE] = await answered(port, customers, connections, seconds)
+                run = await post_rates(rig, customers, seconds, connections)
+                run[SERVICE_WITHOUT_DATABASE] = await post_rate(port, order_requests(customers), connections, seconds)
                 run[BARE_TRANSACTION] = await transactions_per_second(pool, four_round_trips, seconds)
                 run[ONE_STATEMENT] = await transactions_per_second(pool, one_round_trip, seconds)
-                run["POST /orders, followed at once by all the rest"] = await answered(
-                    rig.stack.port("order"), customers, connections, seconds
-                )
-                await rig.quiet()
-                for name, rate in run.items():
-                    found.setdefault(name, []).append(rate)
-    return _section(found, size, connections)
+                order_port = rig.stack.port("order")
+                run[POST_UNDER_LOAD] = await post_rate(order_port, order_requests(customers), connections, seconds)
+                await rig.wait_until_drained()
+                rates.append(run)
+    return section(rates, size, connections)
 
 
-def _section(found: dict[str, list[float]], size: int, connections: int) -> Section:
-    section = Section("POST /orders alone, and its floors")
-    posts = found["POST /orders"]
-    for name, rates in found.items():
-        section.add(name, "/s", *rates)
-    for floor in (BARE_ROUTE, BARE_TRANSACTION, ONE_STATEMENT):
-        ratios = (post / rate for post, rate in zip(posts, found[floor], strict=True))
-        section.add(f"POST /orders : {floor}", "ratio", *ratios)
-    section.notes.append(
-        f"{connections} HTTP connections. Alone: the bridge is stopped, so nobody consumes what Debezium captures "
-        f"meanwhile. The transactions are asyncpg's, over {size} connections (the best of "
-        f"{', '.join(map(str, POOL_SIZES))}), into the same tables in a database of their own."
+async def post_rates(rig: Rig, customers: Sequence[int], seconds: float, connections: int) -> dict[str, float]:
+    """The rates of POST /orders without and with an Idempotency-Key, in turns, while the bridge is stopped."""
+    requests = {POST: order_requests(customers), POST_WITH_KEY: with_fresh_keys(order_requests(customers))}
+    rates: dict[str, list[float]] = {name: [] for name in requests}
+    async with stopped(rig, "bridge"):
+        for name in TURNS:
+            rate = await post_rate(rig.stack.port("order"), requests[name], connections, seconds / 2)
+            rates[name].append(rate)
+    await rig.wait_until_drained()
+    return {name: mean(turns) for name, turns in rates.items()}
+
+
+def section(runs: Sequence[Mapping[str, float]], pool_size: int, connections: int) -> Section:
+    """The table: the rates, and their ratios.
+
+    Args:
+        runs: the rates of each run, by name.
+    """
+    found = Section("POST /orders alone, and its floors")
+    found.add_rows("/s", runs)
+    found.add(f"{POST_WITH_KEY} : without", "ratio", *(run[POST_WITH_KEY] / run[POST] for run in runs))
+    for floor in (SERVICE_WITHOUT_DATABASE, BARE_TRANSACTION, ONE_STATEMENT):
+        found.add(f"{POST} : {floor}", "ratio", *(run[POST] / run[floor] for run in runs))
+    found.notes.append(
+        f"{connections} HTTP connections. Alone: the bridge is stopped, so no service consumes the events; Debezium "
+        f"captures them meanwhile. With and without a key are measured in turns; each key is a fresh one. The service "
+        f"without a database is assembled as in production, over ports that store nothing. The bare transactions "
+        f"use asyncpg with {pool_size} connections (the fastest of {', '.join(map(str, POOL_SIZES))}), on the same "
+        f"tables in a database of their own."
     )
-    return section
+    return found
 
 
 async def best_pool_size(url: str) -> int:
@@ -123,7 +145,7 @@ async def best_pool_size(url: str) -> int:
 
 @asynccontextmanager
 async def scratch_database(admin_url: str) -> AsyncIterator[str]:
-    """The URL of a database with the order service's tables and nobody who reads them, dropped afterwards."""
+    """The URL of a new database with the order service's tables. It is dropped at the end."""
     name = f"bench_{secrets.token_hex(4)}"
     url = urlunsplit(urlsplit(admin_url)._replace(path=f"/{name}"))
     admin = await asyncpg.connect(admin_url)
@@ -133,14 +155,14 @@ async def scratch_database(admin_url: str) -> AsyncIterator[str]:
         await connection.execute(SCHEMA)
         await connection.close()
         yield url
-        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     finally:
+        await admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         await admin.close()
 
 
 @asynccontextmanager
 async def floor_server() -> AsyncIterator[int]:
-    """The port of a server that runs bench/floor_server.py in a process of its own."""
+    """Runs bench/floor_server.py in a process of its own, and yields its port."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port = int(probe.getsockname()[1])
@@ -152,7 +174,7 @@ async def floor_server() -> AsyncIterator[int]:
         env=os.environ | {"HTTP_HOST": HOST, "HTTP_PORT": str(port), "LOG_LEVEL": "WARNING"},
     )
     try:
-        await until(lambda: _is_open(port), STARTED_WITHIN_SECONDS)
+        await wait_until(lambda: _is_open(port), STARTED_WITHIN_SECONDS)
         yield port
     finally:
         process.terminate()

@@ -1,15 +1,15 @@
-"""Where the time of an order goes, from times that the system keeps anyway.
+"""Hops: where the time of an order goes, from timestamps that the system stores anyway.
 
-Each event's outbox row has `created_at` (when the row was written, inside of its transaction), its Kafka record the
-time of its append (whole milliseconds), its JetStream message the time at which it was stored. All parts run on one
-machine, so all read the same clock.
+Each event has three of them: `created_at` of its outbox row (set inside of the transaction), the time at which Kafka
+appended its record (whole milliseconds), and the time at which JetStream stored its message. All components run on one
+machine, so all timestamps come from one clock.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from bench.kafka_log import Ends, KafkaLog
+from bench.kafka_log import EndOffsets, KafkaLog
 from bench.rig import Rig
 from operations.sources import stream_messages
 
@@ -23,7 +23,8 @@ HOPS = (
     "stream to approval",
     "commit and answer",
 )
-"""One after the other from the moment at which the POST was due to APPROVED observed; they add up to the whole."""
+"""In the order of time: from the moment at which the POST was due until the client sees APPROVED. Each hop begins where
+the one before it ends, so they add up to the latency."""
 
 ORDER_EVENTS = """
 SELECT id::text, type, aggregateid::bigint AS order_id, extract(epoch FROM created_at)::float8 AS at FROM outbox
@@ -38,19 +39,19 @@ FROM outbox WHERE id >= $1::uuid AND type = 'CreditReserved'
 
 @dataclass(frozen=True, slots=True)
 class EventTimes:
-    """When an event was written into the outbox, taken by Kafka, and stored in the stream; epoch seconds."""
+    """When an event was written to the outbox, appended by Kafka, and stored in the stream; epoch seconds."""
 
-    row: float
+    outbox: float
     kafka: float
     stream: float
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """Where Kafka and the stream ended before the orders that are looked at, and when that was (epoch seconds)."""
+class StartPosition:
+    """The ends of Kafka's topics and of the stream before the measured orders, and that moment (epoch seconds)."""
 
     at: float
-    kafka: Ends
+    kafka: EndOffsets
     sequence: int
 
 
@@ -58,15 +59,15 @@ Events = Mapping[tuple[int, str], EventTimes]
 """By order id and event type."""
 
 
-async def origin(rig: Rig, log: KafkaLog, now: float) -> Origin:
-    return Origin(now, await log.ends(), await rig.stream_end())
+async def start_position(rig: Rig, log: KafkaLog, now: float) -> StartPosition:
+    return StartPosition(now, await log.end_offsets(), await rig.stream_end())
 
 
-async def events_since(rig: Rig, log: KafkaLog, begin: Origin) -> Events:
-    """The times of all events about orders that have reached the stream since then."""
+async def event_times_since(rig: Rig, log: KafkaLog, begin: StartPosition) -> Events:
+    """The times of the events about orders that reached the stream since `begin`."""
     oldest = _first_uuid7(begin.at)
     rows = [*await rig.orders.fetch(ORDER_EVENTS, oldest), *await rig.customers.fetch(CREDIT_EVENTS, oldest)]
-    kafka = await log.taken_since(begin.kafka)
+    kafka = await log.append_times_since(begin.kafka)
     stored = {m.event_id: m.stored_at.timestamp() async for m in stream_messages(rig.nats, begin.sequence + 1)}
     return {
         (row["order_id"], row["type"]): EventTimes(row["at"], kafka[row["id"]], stored[row["id"]])
@@ -75,12 +76,12 @@ async def events_since(rig: Rig, log: KafkaLog, begin: Origin) -> Events:
     }
 
 
-def split(events: Events, order_id: int, due: float, approved: float) -> dict[str, float] | None:
-    """Milliseconds of each hop of an approved order; None if not all of its events were found.
+def hop_times(events: Events, order_id: int, due: float, approved: float) -> dict[str, float] | None:
+    """The milliseconds of each hop of an approved order; None if the times of one of its events are missing.
 
     Args:
-        due: when its POST was to be sent, epoch seconds.
-        approved: when its client saw it APPROVED.
+        due: when the POST was due, epoch seconds.
+        approved: when the client saw the order APPROVED, epoch seconds.
     """
     created, reserved, settled = (
         events.get((order_id, kind)) for kind in ("OrderCreated", "CreditReserved", "OrderApproved")
@@ -89,23 +90,23 @@ def split(events: Events, order_id: int, due: float, approved: float) -> dict[st
         return None
     moments = [due]
     for event in (created, reserved):
-        moments += [event.row, event.kafka, event.stream]
-    moments += [settled.row, approved]
+        moments += [event.outbox, event.kafka, event.stream]
+    moments += [settled.outbox, approved]
     return {hop: (end - begin) * 1000 for hop, (begin, end) in zip(HOPS, pairwise(moments), strict=True)}
 
 
-def means(splits: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The mean of each hop: unlike percentiles, means of the hops add up to the mean of the whole.
+def mean_hop_times(orders: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The mean of each hop. Unlike percentiles, the means of the hops add up to the mean latency.
 
     Raises:
-        ValueError: there are no orders to take a mean of.
+        ValueError: there are no orders.
     """
-    if not splits:
-        raise ValueError("of no order all events were found in outboxes, Kafka and stream")
-    return {hop: sum(one[hop] for one in splits) / len(splits) for hop in HOPS}
+    if not orders:
+        raise ValueError("no order has all of its events in the outboxes, Kafka and the stream")
+    return {hop: sum(times[hop] for times in orders) / len(orders) for hop in HOPS}
 
 
 def _first_uuid7(at: float) -> str:
-    """A lower bound of all UUIDv7 made since then: the first 48 bits are milliseconds of the epoch."""
+    """A lower bound of the UUIDv7 made since `at` (epoch seconds): their first 48 bits are epoch milliseconds."""
     digits = f"{int(at * 1000):012x}"
     return f"{digits[:8]}-{digits[8:]}-7000-8000-000000000000"

@@ -1,4 +1,4 @@
-"""Each part of the path alone: what piles up before it while it is stopped, and how fast it works that off."""
+"""Each component in isolation: a backlog is built before it while it is stopped; then it works through the backlog."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -7,135 +7,140 @@ from contextlib import asynccontextmanager
 from bench import bulk
 from bench.figures import Section
 from bench.kafka_log import KafkaLog
-from bench.rig import Rig, until
+from bench.rig import Rig, wait_until
 from messaging.progress import progress
 from messaging.streams import EVENTS, consumer_infos
 from services.history.subscriptions import consumer_of
 
 CONSUMERS = ("customer", "order", "history")
-WITHIN_SECONDS = 600.0
-LOOK_SECONDS = 0.01
+TIMEOUT_SECONDS = 600.0
+POLL_SECONDS = 0.01
 
-Count = Callable[[], Awaitable[int]]
+Counter = Callable[[], Awaitable[int]]
+"""Reads a count that grows."""
+
+Sample = tuple[float, int]
+"""A moment, in seconds of the loop's clock, and the count at that moment."""
 
 
-async def rate(count: Count, target: int) -> float:
-    """Events per second, from the first that is seen done to the last: starting up does not count.
+async def completion_rate(count: Counter, target: int) -> float:
+    """Events per second from the first event done to the last. The start of the process does not count.
 
     Args:
-        count: how many are done, growing.
-        target: the count when all are done.
+        count: reads how many events are done.
+        target: the count when all events are done.
 
     Raises:
-        TimeoutError: they are not done after `WITHIN_SECONDS`.
+        TimeoutError: they are not done after `TIMEOUT_SECONDS`.
     """
     loop = asyncio.get_running_loop()
-    looks = [(loop.time(), await count())]
+    samples: list[Sample] = [(loop.time(), await count())]
 
     async def is_done() -> bool:
-        now, done = loop.time(), await count()
-        if done == looks[0][1]:
-            looks[0] = (now, done)  # nothing yet: the clock has not begun
+        sample = loop.time(), await count()
+        if sample[1] == samples[0][1]:
+            samples[0] = sample  # nothing is done yet: the time has not begun
         else:
-            looks.append((now, done))
-        return done >= target
+            samples.append(sample)
+        return sample[1] >= target
 
-    await until(is_done, WITHIN_SECONDS, LOOK_SECONDS)
-    return speed(looks)
+    await wait_until(is_done, TIMEOUT_SECONDS, POLL_SECONDS)
+    return rate_of(samples)
 
 
-def speed(looks: Sequence[tuple[float, int]]) -> float:
-    """Per second, from moments and counts: the last one at which nothing was done yet, the first with something, ...
+def rate_of(samples: Sequence[Sample]) -> float:
+    """Events per second.
 
-    What was done before the first look that saw something is not counted, if there is anything after it.
+    Args:
+        samples: the last one with nothing done, the first one with something done, and all later ones. With three or
+            more, the time begins at the second: what was done before it includes the start of the process.
     """
-    begin = looks[1] if len(looks) > 2 else looks[0]  # noqa: PLR2004 - before, first, and one more
-    end = looks[-1]
+    begin = samples[1] if len(samples) > 2 else samples[0]  # noqa: PLR2004 - the docstring says why three
+    end = samples[-1]
     return (end[1] - begin[1]) / (end[0] - begin[0])
 
 
 async def measure(rig: Rig, log: KafkaLog, customers: Sequence[int], events: int, runs: int) -> Section:
-    """One part after the other, each over what the one before it has left."""
-    found: dict[str, list[float]] = {}
+    """Measures one component after the other; each gets the output of the one before it."""
+    rates = []
     for _ in range(runs):
-        await rig.quiet()
-        for name, value in (await _chain(rig, log, customers, events)).items():
-            found.setdefault(name, []).append(value)
-    section = Section("Each part alone")
-    for name, rates in found.items():
-        section.add(name, "events/s", *rates)
+        await rig.wait_until_drained()
+        rates.append(await _component_rates(rig, log, customers, events))
+    section = Section("Each component in isolation")
+    section.add_rows("events/s", rates)
     section.notes.append(
-        f"{events:,} orders, placed by SQL with their events, pile up before each part in turn. The other services and "
-        "the bridge are stopped meanwhile; the engines run, so Debezium captures at once what a consumer writes. "
-        "Counted from the first event done to the last, so without the start of the process; capture is counted from "
-        "the first INSERT. The rebuild fills another generation of the view from the whole stream, beside the live one."
+        f"A backlog of {events:,} orders, placed by SQL with their events, is built before each component in turn. The "
+        "other services and the bridge are stopped; the engines run, so Debezium captures at once what a consumer "
+        "writes. The time runs from the first event done to the last, without the start of the process; for the "
+        "capture it runs from the first INSERT. The rebuild fills a new generation of the view from the whole stream, "
+        "beside the live one."
     )
     return section
 
 
-async def _chain(rig: Rig, log: KafkaLog, customers: Sequence[int], events: int) -> dict[str, float]:
-    found = {}
-    taken, stored = await log.length(), await rig.stream_end()
+async def _component_rates(rig: Rig, log: KafkaLog, customers: Sequence[int], events: int) -> dict[str, float]:
+    rates = {}
+    records, stored = await log.record_count(), await rig.stream_end()
     async with stopped(rig, *CONSUMERS, "bridge"):
         began = asyncio.get_running_loop().time()
-        await bulk.place(rig, customers, events)
-        await _until_kafka_has(log, taken + events)
-        found["capture (WAL to Kafka)"] = events / (asyncio.get_running_loop().time() - began)
+        await bulk.insert_pending_orders(rig, customers, events)
+        await _wait_for_records(log, records + events)
+        rates["capture (WAL to Kafka)"] = events / (asyncio.get_running_loop().time() - began)
         async with _running(rig, "bridge"):
-            found["bridge (Kafka to JetStream)"] = await rate(rig.stream_end, stored + events)
+            rates["bridge (Kafka to JetStream)"] = await completion_rate(rig.stream_end, stored + events)
         for number, service in enumerate(("customer", "order"), 2):
             async with _running(rig, service):
-                found[f"{service} service"] = await rate(_acknowledged(rig, service), 0)
-                await _until_kafka_has(log, taken + number * events)
+                rates[f"{service} service"] = await completion_rate(_negative_backlog(rig, service), 0)
+                await _wait_for_records(log, records + number * events)
             async with _running(rig, "bridge"):
-                await rate(rig.stream_end, stored + number * events)
+                await completion_rate(rig.stream_end, stored + number * events)
         async with _running(rig, "history"):
-            found["projection (history service)"] = await rate(_acknowledged(rig, "history"), 0)
-    await rig.quiet()
-    found["rebuild of the view"] = await _rebuild(rig)
-    return found
+            rates["projection (history service)"] = await completion_rate(_negative_backlog(rig, "history"), 0)
+    await rig.wait_until_drained()
+    rates["rebuild of the view"] = await _rebuild_rate(rig)
+    return rates
 
 
-async def _rebuild(rig: Rig) -> float:
-    """Another generation of the view, beside the live one, until it takes its place."""
+async def _rebuild_rate(rig: Rig) -> float:
+    """Builds a new generation of the view, and waits until it is the live one."""
     name = await rig.views.begin()
-    assert name is not None, "nobody else rebuilds it"
+    assert name is not None, "no other rebuild is running"
 
-    async def is_being_filled() -> bool:
+    async def consumer_exists() -> bool:
         return consumer_of(name).durable_name in {info["name"] for info in await consumer_infos(rig.nats, EVENTS)}
 
     async def is_live() -> bool:
         return (await rig.views.look()).live == name
 
-    async def done() -> int:
+    async def negative_backlog() -> int:
         return -(await progress(rig.nats, consumer_of(name))).left
 
-    await until(is_being_filled, WITHIN_SECONDS, LOOK_SECONDS)
-    found = await rate(done, 0)
-    await until(is_live, WITHIN_SECONDS, LOOK_SECONDS)
-    await rig.look()
-    return found
+    await wait_until(consumer_exists, TIMEOUT_SECONDS, POLL_SECONDS)
+    rate = await completion_rate(negative_backlog, 0)
+    await wait_until(is_live, TIMEOUT_SECONDS, POLL_SECONDS)
+    await rig.refresh_generation()
+    return rate
 
 
-def _acknowledged(rig: Rig, consumer: str) -> Count:
-    """Counts up to 0: what is left to do, below zero."""
+def _negative_backlog(rig: Rig, service: str) -> Counter:
+    """The backlog of a service's consumer, below zero: a count that grows to 0."""
 
     async def count() -> int:
-        return -(await rig.backlog())[consumer]
+        return -(await rig.backlog())[service]
 
     return count
 
 
-async def _until_kafka_has(log: KafkaLog, records: int) -> None:
-    async def has() -> bool:
-        return await log.length() >= records
+async def _wait_for_records(log: KafkaLog, records: int) -> None:
+    async def are_appended() -> bool:
+        return await log.record_count() >= records
 
-    await until(has, WITHIN_SECONDS, LOOK_SECONDS)
+    await wait_until(are_appended, TIMEOUT_SECONDS, POLL_SECONDS)
 
 
 @asynccontextmanager
 async def stopped(rig: Rig, *components: str) -> AsyncIterator[None]:
-    """Without these for a while; all of them are up again afterwards."""
+    """Stops components while the block runs; at the end starts them and waits until they are ready."""
     for component in components:
         await asyncio.to_thread(rig.stack.stop, component)
     try:
@@ -148,7 +153,7 @@ async def stopped(rig: Rig, *components: str) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _running(rig: Rig, component: str) -> AsyncIterator[None]:
-    """Only for a while; what piled up before is worked off from its start on."""
+    """Starts a stopped component while the block runs. Does not wait until it is ready: its backlog is measured."""
     await asyncio.to_thread(rig.stack.start, component)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Kafka's event topics from outside: where they end, and when Kafka took each record."""
+"""The records of Kafka's event topics: the end offset of each partition, and when each record was appended."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -11,64 +11,68 @@ from contracts.headers import ID
 from infra.provision.settings import Settings
 from operations.sources import TOPICS
 
-ANSWER_SECONDS = 30.0
-TAKEN_AT_ONCE = 10_000
+REQUEST_TIMEOUT_SECONDS = 30.0
+CONSUME_TIMEOUT_SECONDS = 0.2
+CONSUME_BATCH = 10_000
 
-Ends = Mapping[tuple[str, int], int]
-"""For each topic and partition, the offset after its last record."""
+Partition = tuple[str, int]
+"""Topic and partition number."""
+
+EndOffsets = Mapping[Partition, int]
+"""For each partition, the offset after its last record."""
 
 
 class KafkaLog:
-    """The client library blocks, so it has a thread of its own.
+    """Reads the event topics in a thread of its own: the client library blocks.
 
     Args:
-        consumer: its group is never joined and nothing is committed.
+        consumer: joins no group and commits nothing.
     """
 
     def __init__(self, consumer: Consumer) -> None:
         self._consumer = consumer
         self._thread = ThreadPoolExecutor(1, "bench-kafka")
 
-    async def ends(self) -> Ends:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._ends)
+    async def end_offsets(self) -> EndOffsets:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._end_offsets)
 
-    async def length(self) -> int:
-        """Records of all event topics together, deleted ones included."""
-        return sum((await self.ends()).values())
+    async def record_count(self) -> int:
+        """The number of records in all event topics, deleted ones included."""
+        return sum((await self.end_offsets()).values())
 
-    async def taken_since(self, begin: Ends) -> dict[str, float]:
-        """For each event id, when Kafka appended its record (the first one): epoch seconds, in whole milliseconds."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._taken_since, begin)
+    async def append_times_since(self, begin: EndOffsets) -> dict[str, float]:
+        """When Kafka appended the first record of each event: epoch seconds, in whole milliseconds, by event id."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._append_times_since, begin)
 
     async def close(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._consumer.close)
         self._thread.shutdown(wait=False)
 
-    def _ends(self) -> dict[tuple[str, int], int]:
-        described = self._consumer.list_topics(timeout=ANSWER_SECONDS).topics
-        partitions = [(name, number) for name in TOPICS for number in described[name].partitions]
+    def _end_offsets(self) -> dict[Partition, int]:
+        topics = self._consumer.list_topics(timeout=REQUEST_TIMEOUT_SECONDS).topics
+        partitions = [(name, number) for name in TOPICS for number in topics[name].partitions]
         return {
-            (name, number): self._consumer.get_watermark_offsets(TopicPartition(name, number), ANSWER_SECONDS)[1]
-            for name, number in partitions
+            partition: self._consumer.get_watermark_offsets(TopicPartition(*partition), REQUEST_TIMEOUT_SECONDS)[1]
+            for partition in partitions
         }
 
-    def _taken_since(self, begin: Ends) -> dict[str, float]:
-        left = {place: end for place, end in self._ends().items() if end > begin.get(place, 0)}
-        self._consumer.assign([TopicPartition(*place, begin.get(place, 0)) for place in left])
-        taken: dict[str, float] = {}
-        while left:
-            for message in self._consumer.consume(TAKEN_AT_ONCE, timeout=0.2):
-                place, offset = _place(message)
-                taken.setdefault(_event_id(message), message.timestamp()[1] / 1000)
-                if offset + 1 >= left.get(place, 0):
-                    left.pop(place, None)
+    def _append_times_since(self, begin: EndOffsets) -> dict[str, float]:
+        unread = {partition: end for partition, end in self._end_offsets().items() if end > begin.get(partition, 0)}
+        self._consumer.assign([TopicPartition(*partition, begin.get(partition, 0)) for partition in unread])
+        times: dict[str, float] = {}
+        while unread:
+            for message in self._consumer.consume(CONSUME_BATCH, timeout=CONSUME_TIMEOUT_SECONDS):
+                partition, offset = _position(message)
+                times.setdefault(_event_id(message), message.timestamp()[1] / 1000)
+                if offset + 1 >= unread.get(partition, 0):
+                    unread.pop(partition, None)
         self._consumer.unassign()
-        return taken
+        return times
 
 
 @asynccontextmanager
 async def open_kafka_log(settings: Settings) -> AsyncIterator[KafkaLog]:
-    """Connects, and closes again."""
+    """Connects to Kafka, and closes the connection at the end."""
     log = KafkaLog(Consumer({**settings.kafka_login(), "group.id": "bench", "enable.auto.commit": False}))
     try:
         yield log
@@ -76,7 +80,12 @@ async def open_kafka_log(settings: Settings) -> AsyncIterator[KafkaLog]:
         await log.close()
 
 
-def _place(message: Message) -> tuple[tuple[str, int], int]:
+def _position(message: Message) -> tuple[Partition, int]:
+    """The partition and the offset of a message.
+
+    Raises:
+        KafkaException: the message stands for an error of the consumer.
+    """
     error = message.error()
     if error is not None:
         raise KafkaException(error)

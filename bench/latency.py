@@ -1,7 +1,7 @@
-"""How long a client waits: from the moment at which its POST was due to APPROVED observed, and to the view.
+"""Latency: from the moment at which a POST was due until the client sees APPROVED, and until the view shows it.
 
-Open loop: orders are due at a fixed rate whether the earlier ones are answered or not, and the time counts from when an
-order was due, so a pause of the system is felt by every order that fell into it (no coordinated omission).
+Open loop: orders are due at a fixed rate, whether earlier ones are answered or not. The latency counts from the moment
+at which the order was due, so a pause of the system delays every order that was due in it (no coordinated omission).
 """
 
 import asyncio
@@ -11,35 +11,36 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench import hops
-from bench.client import OK, Pool, get, post, read
+from bench.client import OK, Pool, get, parse_response, post
 from bench.figures import Section, distribution
 from bench.kafka_log import KafkaLog
-from bench.load import TOTAL
+from bench.load import ORDER_TOTAL
 from bench.rig import Rig
 
 POLL_SECONDS = 0.002
 APPROVED = "APPROVED"
-WAIT = {"Prefer": "wait=30"}
-GIVE_UP_SECONDS = 120.0
+PREFER_WAIT = {"Prefer": "wait=30"}
+TIMEOUT_SECONDS = 120.0
 
-FOLLOWED_PER_SECOND = 10
-"""So many orders a second are followed into the view, half of them by polling: looking costs CPU too."""
+SAMPLES_PER_SECOND = 10
+"""Orders per second that are sampled in the view, half of them by polling. Polling every order would cost CPU."""
 
-MOST_PAUSE_SECONDS = 0.02
-"""Between two orders one at a time, at random: their phase must not lock to a poll interval on the way."""
+MAX_PAUSE_SECONDS = 0.02
+"""Between two orders one at a time: a random pause, so that the orders do not synchronize with a poll interval."""
 
-
-SAMPLES = "POST to APPROVED, ms"
-"""The series of all latencies at one rate."""
+LATENCIES = "POST to APPROVED, ms"
+"""The series with the latencies of all orders at one rate."""
 
 
 @dataclass(frozen=True, slots=True)
-class Followed:
+class ObservedOrder:
     """One order as its client saw it; moments in epoch seconds.
 
     Attributes:
-        answered: when the POST was, None if it was asked to wait until APPROVED.
-        visible: when the view showed it APPROVED, None if nobody looked.
+        due: when the POST was due.
+        answered: when the POST was answered; None if it had `Prefer: wait`.
+        approved: when the client saw the order APPROVED.
+        visible: when the view showed it APPROVED; None if the view was not polled.
     """
 
     order_id: int
@@ -50,119 +51,146 @@ class Followed:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """How an order is followed."""
+class Observation:
+    """How the client observes an order.
 
-    polled: bool
-    """Asked for again and again, instead of a POST with `Prefer: wait`."""
-    into_view: bool
+    Attributes:
+        by_polling: the client polls the order, instead of a POST with `Prefer: wait`.
+        in_view: the client then polls the view.
+    """
 
-
-def way(number: int, rate: float) -> Way:
-    """How order `number` of an open loop is followed; the sample is spread evenly over the run."""
-    step = max(1, round(rate / FOLLOWED_PER_SECOND))
-    sampled = number % step == 0
-    return Way(polled=sampled and number // step % 2 == 1, into_view=sampled)
+    by_polling: bool
+    in_view: bool
 
 
-async def one_at_a_time(rig: Rig, customers: Sequence[int], orders: int) -> list[Followed]:
-    """Each order when the one before it is in the view."""
-    chance = random.Random(orders)
-    followed = []
+def observation_of(number: int, rate: float) -> Observation:
+    """How the client observes order `number` of an open loop. The samples are spread evenly over the run."""
+    step = max(1, round(rate / SAMPLES_PER_SECOND))
+    is_sample = number % step == 0
+    return Observation(by_polling=is_sample and number // step % 2 == 1, in_view=is_sample)
+
+
+async def one_at_a_time(rig: Rig, customers: Sequence[int], orders: int) -> list[ObservedOrder]:
+    """Places each order when the view shows the one before it."""
+    rng = random.Random(orders)
+    observed = []
     for number in range(orders):
-        await asyncio.sleep(chance.uniform(0, MOST_PAUSE_SECONDS))
+        await asyncio.sleep(rng.uniform(0, MAX_PAUSE_SECONDS))
         customer = customers[number % len(customers)]
-        followed.append(await _follow(rig, customer, time.time(), Way(polled=number % 2 == 1, into_view=True)))
-    return followed
+        how = Observation(by_polling=number % 2 == 1, in_view=True)
+        observed.append(await _observe(rig, customer, time.time(), how))
+    return observed
 
 
-async def open_loop(rig: Rig, customers: Sequence[int], rate: float, seconds: float) -> list[Followed]:
-    """`rate` orders a second, come what may; each somewhere in its share of the time, at random."""
-    chance = random.Random(rate)
+async def open_loop(rig: Rig, customers: Sequence[int], rate: float, seconds: float) -> list[ObservedOrder]:
+    """Places `rate` orders per second, whether earlier ones are answered or not.
+
+    Each order has a slot of 1/`rate` seconds, and is due at a random moment of its slot.
+    """
+    rng = random.Random(rate)
     tasks = []
     began = time.time()
     async with asyncio.TaskGroup() as group:
         for number in range(int(rate * seconds)):
-            due = began + (number + chance.random()) / rate
+            due = began + (number + rng.random()) / rate
             await asyncio.sleep(max(0.0, due - time.time()))
             customer = customers[number % len(customers)]
-            tasks.append(group.create_task(_follow(rig, customer, due, way(number, rate))))
+            tasks.append(group.create_task(_observe(rig, customer, due, observation_of(number, rate))))
     return [task.result() for task in tasks]
 
 
-async def _follow(rig: Rig, customer: int, due: float, how: Way) -> Followed:
-    async with asyncio.timeout(GIVE_UP_SECONDS):
-        order = {"customerId": customer, "orderTotal": TOTAL}
-        placed = await rig.order.ask(post("/orders", order, None if how.polled else WAIT))
-        answered = time.time() if how.polled else None
+async def _observe(rig: Rig, customer: int, due: float, how: Observation) -> ObservedOrder:
+    """Places one order and observes it.
+
+    Raises:
+        TimeoutError: it is not APPROVED, or not in the view, after `TIMEOUT_SECONDS`.
+    """
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        order = {"customerId": customer, "orderTotal": ORDER_TOTAL}
+        placed = await rig.order.request_json(post("/orders", order, None if how.by_polling else PREFER_WAIT))
+        answered = time.time() if how.by_polling else None
         path = f"/orders/{placed['orderId']}"
         if placed.get("orderState") != APPROVED:
-            await _until_approved(rig.order, get(path), "orderState")
+            await _poll_until_approved(rig.order, get(path), "orderState")
         approved = time.time()
         visible = None
-        if how.into_view:
-            await _until_approved(rig.history, get(path), "state")
+        if how.in_view:
+            await _poll_until_approved(rig.history, get(path), "state")
             visible = time.time()
-        return Followed(placed["orderId"], due, answered, approved, visible)
+        return ObservedOrder(placed["orderId"], due, answered, approved, visible)
 
 
-async def _until_approved(pool: Pool, request: bytes, field: str) -> None:
+async def _poll_until_approved(pool: Pool, request: bytes, field: str) -> None:
     while True:
         status, body = await pool.send(request)
-        if status == OK and read(request, status, body)[field] == APPROVED:
+        if status == OK and parse_response(request, status, body)[field] == APPROVED:
             return
         await asyncio.sleep(POLL_SECONDS)
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run at one rate: percentiles by what was measured, the mean of each hop, and every latency; milliseconds."""
+    """One run at one rate; milliseconds.
+
+    Attributes:
+        percentiles: by what was measured.
+        hops: the mean of each hop.
+        latencies: of all orders.
+    """
 
     percentiles: Mapping[str, Mapping[str, float]]
     hops: Mapping[str, float]
-    samples: Sequence[float]
+    latencies: Sequence[float]
 
 
 async def measure(rig: Rig, log: KafkaLog, customers: Sequence[int], rate: float, amount: float) -> Run:
-    """`amount` seconds at `rate` orders a second; rate 0: so many orders one at a time."""
-    begin = await hops.origin(rig, log, time.time())
+    """Measures one rate.
+
+    Args:
+        rate: orders per second; 0: one at a time.
+        amount: seconds; with rate 0: orders.
+    """
+    begin = await hops.start_position(rig, log, time.time())
     if rate:
-        followed = await open_loop(rig, customers, rate, amount)
+        observed = await open_loop(rig, customers, rate, amount)
     else:
-        followed = await one_at_a_time(rig, customers, int(amount))
-    await rig.quiet()
-    events = await hops.events_since(rig, log, begin)
-    splits = [hops.split(events, one.order_id, one.due, one.approved) for one in followed if one.answered is None]
-    return Run(_percentiles(followed), hops.means([s for s in splits if s]), samples(followed))
+        observed = await one_at_a_time(rig, customers, int(amount))
+    await rig.wait_until_drained()
+    events = await hops.event_times_since(rig, log, begin)
+    waited = [order for order in observed if order.answered is None]
+    times = [hops.hop_times(events, order.order_id, order.due, order.approved) for order in waited]
+    return Run(_percentiles(observed), hops.mean_hop_times([t for t in times if t]), latencies(observed))
 
 
-def samples(followed: Sequence[Followed]) -> list[float]:
-    """POST due to APPROVED of all orders."""
-    return [(one.approved - one.due) * 1000 for one in followed]
+def latencies(observed: Sequence[ObservedOrder]) -> list[float]:
+    """From POST due to APPROVED, in milliseconds, of each order."""
+    return [(order.approved - order.due) * 1000 for order in observed]
 
 
-def _percentiles(followed: Sequence[Followed]) -> dict[str, dict[str, float]]:
-    seen = [(one, one.visible) for one in followed if one.visible is not None]
-    answers = [(one.answered - one.due) * 1000 for one in followed if one.answered is not None]
+def _percentiles(observed: Sequence[ObservedOrder]) -> dict[str, dict[str, float]]:
+    waited = [order for order in observed if order.answered is None]
+    polled = [order for order in observed if order.answered is not None]
+    answers = [(order.answered - order.due) * 1000 for order in observed if order.answered is not None]
+    in_view = [(order, order.visible) for order in observed if order.visible is not None]
     return {
         "POST to its answer": distribution(answers),
-        "POST to APPROVED, Prefer: wait": distribution(samples([one for one in followed if one.answered is None])),
-        "POST to APPROVED, polling": distribution(samples([one for one in followed if one.answered is not None])),
-        "POST to visible in the view": distribution([(visible - one.due) * 1000 for one, visible in seen]),
-        "view behind the order service": distribution([(visible - one.approved) * 1000 for one, visible in seen]),
+        "POST to APPROVED, Prefer: wait": distribution(latencies(waited)),
+        "POST to APPROVED, polling": distribution(latencies(polled)),
+        "POST to visible in the view": distribution([(visible - order.due) * 1000 for order, visible in in_view]),
+        "view behind the order service": distribution([(visible - o.approved) * 1000 for o, visible in in_view]),
     }
 
 
 def section(rate: float, runs: Sequence[Run]) -> Section:
-    """The table and the data of the pictures for one rate."""
+    """The table of one rate, with the data of its picture."""
     found = Section(f"Latency at {rate:.0f} orders/s" if rate else "Latency, one order at a time")
     for name in runs[0].percentiles:
-        found.add_line(name, "ms", [run.percentiles[name] for run in runs])
-    found.add_lines("ms", [run.hops for run in runs], "mean of hop: ")
+        found.add_columns(name, "ms", [run.percentiles[name] for run in runs])
+    found.add_rows("ms", [run.hops for run in runs], "mean of hop: ")
     found.notes.append(
-        "From the moment at which the POST was due. Prefer: wait is sent with the POST. "
-        f"Polling looks every {POLL_SECONDS * 1000:.0f} ms, at the order "
-        "and at the view; the view is looked at from APPROVED on. Hops: orders followed by Prefer: wait."
+        "The time begins when the POST is due. Prefer: wait is a header of the POST. Polling: a GET every "
+        f"{POLL_SECONDS * 1000:.0f} ms. The view is polled after the order is APPROVED. The hops are those of the "
+        "orders with Prefer: wait."
     )
-    found.series[SAMPLES] = [round(value, 2) for run in runs for value in run.samples]
+    found.series[LATENCIES] = [round(value, 2) for run in runs for value in run.latencies]
     return found

@@ -1,7 +1,8 @@
-"""Orders: as many as some connections can place, and how many of them have come to the end of the path."""
+"""Load: connections that place orders as fast as they are answered, and the progress of these orders into the view."""
 
 import asyncio
 import itertools
+import secrets
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -10,94 +11,102 @@ from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorCollection
 
-from bench.client import Connection, post, read
+from bench.client import Connection, add_header, parse_response, post
 from bench.rig import Rig
 from services.history.views import Document
 
-TOTAL = {"amount": 1}
-LOOK_SECONDS = 0.1
-"""How often the view is asked which orders have come to it."""
+ORDER_TOTAL = {"amount": 1}
+
+VIEW_POLL_SECONDS = 0.1
+"""Between two queries of the view for approved orders."""
 
 
 def order_requests(customers: Sequence[int]) -> Iterator[bytes]:
-    """POST /orders for one customer after the other, for ever."""
-    return itertools.cycle([post("/orders", {"customerId": c, "orderTotal": TOTAL}) for c in customers])
+    """POST /orders, without end, for the customers in turn."""
+    return itertools.cycle([post("/orders", {"customerId": c, "orderTotal": ORDER_TOTAL}) for c in customers])
+
+
+def with_fresh_keys(requests: Iterator[bytes]) -> Iterator[bytes]:
+    """The same requests, each with an Idempotency-Key of its own: 32 random hexadecimal digits."""
+    return (add_header(request, "Idempotency-Key", secrets.token_hex(16)) for request in requests)
 
 
 @dataclass
 class Progress:
-    """Orders that were placed, and those of them that the view shows as APPROVED.
+    """The orders of a load.
 
     Attributes:
-        placed, visible: how many so far.
-        under_way: ids of those that are placed and not visible.
+        placed: how many were placed so far.
+        visible: how many of them the view shows as APPROVED.
+        in_flight: the ids of those that are placed and not visible yet.
     """
 
     placed: int = 0
     visible: int = 0
-    under_way: set[int] = field(default_factory=set)
+    in_flight: set[int] = field(default_factory=set)
 
     def add(self, order_id: int) -> None:
         self.placed += 1
-        self.under_way.add(order_id)
+        self.in_flight.add(order_id)
 
-    async def look(self, shown: AsyncIOMotorCollection[Document]) -> None:
-        """Asks the view for what is APPROVED from the oldest order under way on; ids grow with time."""
-        if not self.under_way:
+    async def poll_view(self, orders: AsyncIOMotorCollection[Document]) -> None:
+        """Queries the view once. Order ids grow, so the query begins at the oldest order in flight."""
+        if not self.in_flight:
             return
-        approved = {"_id": {"$gte": min(self.under_way)}, "state": "APPROVED"}
-        seen = {document["_id"] async for document in shown.find(approved, {"_id": 1}, batch_size=10_000)}
-        arrived = self.under_way & seen
-        self.under_way -= arrived
+        approved = {"_id": {"$gte": min(self.in_flight)}, "state": "APPROVED"}
+        shown = {document["_id"] async for document in orders.find(approved, {"_id": 1}, batch_size=10_000)}
+        arrived = self.in_flight & shown
+        self.in_flight -= arrived
         self.visible += len(arrived)
 
 
 @dataclass
 class Load:
-    """Places orders on each of its connections as soon as the last one was answered.
+    """A closed loop: each connection places its next order when the last one is answered.
 
     Attributes:
-        bound: no order is placed while so many are under way; None places on regardless. With a bound,
-            what is measured is a rate that the whole path sustains, not one that a backlog lends.
+        requests: the requests to send; all connections share them.
+        max_in_flight: while this many orders are in flight, no order is placed. The measured rate is then one that the
+            whole path sustains: no backlog grows. None: no limit.
     """
 
     requests: Iterator[bytes]
-    bound: int | None
+    max_in_flight: int | None
     progress: Progress = field(default_factory=Progress)
 
     def __post_init__(self) -> None:
-        self._room = asyncio.Event()
-        self._room.set()
+        self._below_limit = asyncio.Event()
+        self._below_limit.set()
 
-    async def place(self, connection: Connection) -> None:
-        """Until cancelled.
+    async def place_orders(self, connection: Connection) -> None:
+        """Places orders on one connection until it is cancelled.
 
         Raises:
-            RequestFailed: an order was not taken.
+            RequestFailed: an order was refused.
         """
         while True:
-            await self._room.wait()
+            await self._below_limit.wait()
             request = next(self.requests)
-            self.progress.add(read(request, *await connection.send(request))["orderId"])
-            self._let_through()
+            self.progress.add(parse_response(request, *await connection.send(request))["orderId"])
+            self._check_limit()
 
-    async def watch(self, shown: AsyncIOMotorCollection[Document]) -> None:
-        """Until cancelled."""
+    async def poll_view(self, orders: AsyncIOMotorCollection[Document]) -> None:
+        """Queries the view periodically until it is cancelled."""
         while True:
-            await self.progress.look(shown)
-            self._let_through()
-            await asyncio.sleep(LOOK_SECONDS)
+            await self.progress.poll_view(orders)
+            self._check_limit()
+            await asyncio.sleep(VIEW_POLL_SECONDS)
 
-    def _let_through(self) -> None:
-        if self.bound is None or len(self.progress.under_way) < self.bound:
-            self._room.set()
+    def _check_limit(self) -> None:
+        if self.max_in_flight is None or len(self.progress.in_flight) < self.max_in_flight:
+            self._below_limit.set()
         else:
-            self._room.clear()
+            self._below_limit.clear()
 
 
-async def answered(port: int, customers: Sequence[int], connections: int, seconds: float) -> float:
-    """POST /orders answered per second, whatever becomes of the orders."""
-    load = Load(order_requests(customers), bound=None)
+async def post_rate(port: int, requests: Iterator[bytes], connections: int, seconds: float) -> float:
+    """Answered requests per second. What the system does with the orders afterwards is not waited for."""
+    load = Load(requests, max_in_flight=None)
     async with _placing_on(port, load, connections):
         began = time.monotonic()
         await asyncio.sleep(seconds)
@@ -105,10 +114,15 @@ async def answered(port: int, customers: Sequence[int], connections: int, second
 
 
 @asynccontextmanager
-async def placing(rig: Rig, customers: Sequence[int], connections: int, bound: int) -> AsyncIterator[Progress]:
-    """Places orders in the background while the block runs; the first failure of any part is raised."""
-    load = Load(order_requests(customers), bound)
-    async with _placing_on(rig.stack.port("order"), load, connections), _background(load.watch(rig.shown)):
+async def placing_orders(
+    rig: Rig, customers: Sequence[int], connections: int, max_in_flight: int
+) -> AsyncIterator[Progress]:
+    """Places orders in the background while the block runs. The first error of a background task is raised."""
+    load = Load(order_requests(customers), max_in_flight)
+    async with (
+        _placing_on(rig.stack.port("order"), load, connections),
+        _in_background(load.poll_view(rig.view_orders)),
+    ):
         yield load.progress
 
 
@@ -116,7 +130,7 @@ async def placing(rig: Rig, customers: Sequence[int], connections: int, bound: i
 async def _placing_on(port: int, load: Load, connections: int) -> AsyncIterator[None]:
     opened = [await Connection.open(port) for _ in range(connections)]
     try:
-        async with _background(*(load.place(connection) for connection in opened)):
+        async with _in_background(*(load.place_orders(connection) for connection in opened)):
             yield
     finally:
         for connection in opened:
@@ -124,10 +138,10 @@ async def _placing_on(port: int, load: Load, connections: int) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def _background(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Runs the work while the block runs; its first failure ends the block."""
+async def _in_background(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Runs the coroutines while the block runs. The first error of one of them ends the block."""
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one) for one in work]
+        tasks = [group.create_task(coroutine) for coroutine in coroutines]
         yield
         for task in tasks:
             task.cancel()

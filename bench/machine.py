@@ -1,4 +1,4 @@
-"""Where and when the figures were taken."""
+"""The machine on which the figures were measured, and the date."""
 
 import os
 import platform
@@ -10,8 +10,8 @@ import psutil
 
 GIBIBYTE = 2**30
 
-TURNS = 10_000_000
-"""Of a loop that tells how fast a core is now: a shared machine is not always as fast."""
+ITERATIONS = 10_000_000
+"""Of an empty loop. Its speed shows how fast a core is at present: on a shared machine it changes."""
 
 
 def describe() -> dict[str, str]:
@@ -22,20 +22,20 @@ def describe() -> dict[str, str]:
         "memory": f"{psutil.virtual_memory().total / GIBIBYTE:.0f} GiB",
         "kernel": f"{platform.system()} {platform.release()}",
         "Python": platform.python_version(),
-        "speed": f"{_million_turns_per_second():.0f} million turns/s of a Python loop",
+        "speed": f"{_million_iterations_per_second():.0f} million iterations/s of an empty Python loop",
     }
 
 
 def _processor() -> str:
-    """The model's name, where the kernel tells one."""
+    """The name of the model; the architecture where the kernel does not give the model."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
 
 
-def _million_turns_per_second() -> float:
+def _million_iterations_per_second() -> float:
     began = time.process_time()
-    for _ in range(TURNS):
+    for _ in range(ITERATIONS):
         pass
-    return TURNS / (time.process_time() - began) / 1e6
+    return ITERATIONS / (time.process_time() - began) / 1e6

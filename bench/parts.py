@@ -1,4 +1,4 @@
-"""The parts of the benchmark, in their order, and how long each measures."""
+"""The parts of the benchmark in the order in which they run, and how long each measures."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -10,26 +10,26 @@ from bench.rig import Rig
 
 CUSTOMERS = 50
 RATES = (0, 20, 100, 300)
-"""Orders per second; 0 stands for one at a time."""
+"""Orders per second of the latency part; 0: one order at a time."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how often.
+    """How long each part measures, and how often.
 
     Attributes:
-        runs: of each figure.
-        starts: of the whole stack.
-        warm_up: seconds of a round, and most rounds.
-        one_at_a_time: orders, for latency.
-        at_a_rate: seconds, for latency.
-        sustained: seconds, for throughput.
-        one_customer: seconds, for throughput with all orders for one customer.
-        posts: seconds of each of POST and its floors.
-        isolated: orders that pile up before each part.
-        backlog: orders to drain.
+        runs: values for each figure.
+        starts: starts of the stack.
+        warm_up: seconds of a round, and the most rounds.
+        one_at_a_time: orders of a latency run, one at a time.
+        at_a_rate: seconds of a latency run at a fixed rate.
+        throughput: seconds of a throughput run.
+        one_customer: seconds of a throughput run with all orders for one customer.
+        posts: seconds for each rate of POST /orders and its floors.
+        isolated: orders in the backlog before each component.
+        backlog: orders in the backlog to drain.
         idle: seconds.
-        growth: what is filled in, and what is measured then.
+        growth: how many orders are inserted, and how they are measured.
     """
 
     runs: int
@@ -37,7 +37,7 @@ class Plan:
     warm_up: tuple[float, int]
     one_at_a_time: int
     at_a_rate: float
-    sustained: float
+    throughput: float
     one_customer: float
     posts: float
     isolated: int
@@ -52,7 +52,7 @@ FULL = Plan(
     warm_up=(5.0, 12),
     one_at_a_time=200,
     at_a_rate=15.0,
-    sustained=60.0,
+    throughput=60.0,
     one_customer=30.0,
     posts=10.0,
     isolated=50_000,
@@ -75,7 +75,7 @@ QUICK = Plan(
     warm_up=(2.0, 2),
     one_at_a_time=60,
     at_a_rate=4.0,
-    sustained=10.0,
+    throughput=10.0,
     one_customer=3.0,
     posts=1.5,
     isolated=5_000,
@@ -95,7 +95,7 @@ QUICK = Plan(
 
 @dataclass(frozen=True)
 class Bench:
-    """What every part needs: the stack, and customers to place orders for."""
+    """The stack, the customers to place orders for, and the plan: the input of every part. Each method is one part."""
 
     rig: Rig
     log: KafkaLog
@@ -112,11 +112,11 @@ class Bench:
 
     async def throughput(self) -> AsyncIterator[Section]:
         for title, customers, seconds in (
-            ("Throughput", self.customers, self.plan.sustained),
+            ("Throughput", self.customers, self.plan.throughput),
             ("Throughput, all orders for one customer", self.customers[:1], self.plan.one_customer),
         ):
             runs = [
-                await throughput.sustained(self.rig, customers, seconds, throughput.CONNECTIONS)
+                await throughput.measure(self.rig, customers, seconds, throughput.CONNECTIONS)
                 for _ in range(self.plan.runs)
             ]
             yield throughput.section(title, runs)
@@ -147,4 +147,4 @@ PARTS: Mapping[str, Callable[[Bench], AsyncIterator[Section]]] = {
     "idle": Bench.idle,
     "growth": Bench.growth,
 }
-"""In the order in which they are measured: what makes the stack large comes last."""
+"""In the order in which they run. The part that makes the tables large is the last."""

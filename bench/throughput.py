@@ -1,4 +1,4 @@
-"""How many orders a second go the whole way: placed, APPROVED, and shown so by the view."""
+"""Throughput: how many orders per second are placed, become APPROVED, and appear in the view as APPROVED."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 
 from bench.cpu import ALL, cpu_use
 from bench.figures import Section
-from bench.load import Progress, placing
+from bench.load import Progress, placing_orders
 from bench.rig import Rig
 
 RAMP_SECONDS = 2.0
-BOUND = 2_000
+MAX_IN_FLIGHT = 2_000
 CONNECTIONS = 32
-STILL_GROWING = 0.05
+STABLE_WITHIN = 0.05
 
-EACH_SECOND = "orders into the view, each second"
-"""The series of a section: for each run, the rate in each second."""
+RATE_PER_SECOND = "orders into the view, each second"
+"""The series with the rate in each second, one list for each run."""
 
 CPU_OF = "CPU of "
-"""Begins the figures of an order's cost, by component."""
+"""The prefix of the figures with an order's CPU by component."""
 
 
 @dataclass(frozen=True)
@@ -26,55 +26,72 @@ class Run:
     """One window of sustained load.
 
     Attributes:
-        rate: orders that became visible as APPROVED, per second.
-        posted: orders that were placed, per second.
-        backlog: orders under way at the beginning and at the end of the window.
-        cpu: milliseconds for one order that became visible, by component.
-        share: CPU of all components, per cent of one core.
+        rate: orders per second that became visible as APPROVED.
+        placed: orders per second that were placed.
+        in_flight: orders in flight at the beginning and at the end of the window.
+        cpu: milliseconds for one visible order, by component.
+        cpu_percent: CPU of all components, per cent of one core.
         series: visible orders in each second.
     """
 
     rate: float
-    posted: float
-    backlog: tuple[int, int]
+    placed: float
+    in_flight: tuple[int, int]
     cpu: Mapping[str, float]
-    share: float
+    cpu_percent: float
     series: Sequence[float]
 
 
 async def warm_up(rig: Rig, customers: Sequence[int], seconds: float, rounds: int) -> list[float]:
-    """Rounds of load until the rate grows no more (the JVMs compile what runs often); returns each round's rate."""
+    """Repeats rounds of load until the rate is stable: the JVMs compile code that runs often.
+
+    Args:
+        seconds: of one round.
+        rounds: at most.
+
+    Returns:
+        The rate of each round, orders per second.
+    """
     rates: list[float] = []
     while len(rates) < rounds and not is_stable(rates):
-        rates.append((await sustained(rig, customers, seconds, CONNECTIONS)).rate)
+        rates.append((await measure(rig, customers, seconds, CONNECTIONS)).rate)
     return rates
 
 
 def is_stable(rates: Sequence[float]) -> bool:
-    """Whether neither of the last two rounds was faster than all before them by more than `STILL_GROWING`."""
+    """Whether neither of the last two rounds is more than `STABLE_WITHIN` faster than every round before them."""
     if len(rates) < 3:  # noqa: PLR2004 - two, and one before them
         return False
-    return max(rates[-2:]) < max(rates[:-2]) * (1 + STILL_GROWING)
+    return max(rates[-2:]) < max(rates[:-2]) * (1 + STABLE_WITHIN)
 
 
-async def sustained(rig: Rig, customers: Sequence[int], seconds: float, connections: int, bound: int = BOUND) -> Run:
-    """Loads for `seconds` after a ramp, and waits until everything that it placed has arrived."""
-    async with placing(rig, customers, connections, bound) as progress:
+async def measure(
+    rig: Rig, customers: Sequence[int], seconds: float, connections: int, max_in_flight: int = MAX_IN_FLIGHT
+) -> Run:
+    """Measures a window of `seconds` after a ramp, then waits until all placed orders are in the view."""
+    async with placing_orders(rig, customers, connections, max_in_flight) as progress:
         await asyncio.sleep(min(RAMP_SECONDS, seconds))
-        await progress.look(rig.shown)
+        await progress.poll_view(rig.view_orders)
         began = cpu_use(rig.stack)
-        visible, placed, backlog = progress.visible, progress.placed, len(progress.under_way)
-        series = await _each_second(progress, seconds)
-        await progress.look(rig.shown)
+        visible, placed, in_flight = progress.visible, progress.placed, len(progress.in_flight)
+        series = await _rate_each_second(progress, seconds)
+        await progress.poll_view(rig.view_orders)
         use = cpu_use(rig.stack).since(began)
-        arrived, posted, left = progress.visible - visible, progress.placed - placed, len(progress.under_way)
-    await rig.quiet()
-    cpu = use.milliseconds_per(max(arrived, 1))
-    return Run(arrived / use.at, posted / use.at, (backlog, left), cpu, use.shares()[ALL], series)
+        visible, placed = progress.visible - visible, progress.placed - placed
+        still_in_flight = len(progress.in_flight)
+    await rig.wait_until_drained()
+    return Run(
+        rate=visible / use.elapsed,
+        placed=placed / use.elapsed,
+        in_flight=(in_flight, still_in_flight),
+        cpu=use.milliseconds_per_item(max(visible, 1)),
+        cpu_percent=use.percentages()[ALL],
+        series=series,
+    )
 
 
-async def _each_second(progress: Progress, seconds: float) -> list[float]:
-    """Visible orders per second, second by second."""
+async def _rate_each_second(progress: Progress, seconds: float) -> list[float]:
+    """Visible orders per second, for each second of the window."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     series: list[float] = []
@@ -88,13 +105,13 @@ async def _each_second(progress: Progress, seconds: float) -> list[float]:
 
 
 def section(title: str, runs: Sequence[Run]) -> Section:
-    """The table and the data of the pictures."""
+    """The table, with the data of the pictures."""
     found = Section(title)
     found.add("APPROVED and in the view", "orders/s", *(run.rate for run in runs))
-    found.add("placed", "orders/s", *(run.posted for run in runs))
-    found.add("under way at the beginning", "orders", *(run.backlog[0] for run in runs))
-    found.add("under way at the end", "orders", *(run.backlog[1] for run in runs))
-    found.add("CPU in use by all components", "% of a core", *(run.share for run in runs))
-    found.add_lines("ms/order", [run.cpu for run in runs], CPU_OF)
-    found.series[EACH_SECOND] = [[round(rate, 1) for rate in run.series] for run in runs]
+    found.add("placed", "orders/s", *(run.placed for run in runs))
+    found.add("in flight at the beginning", "orders", *(run.in_flight[0] for run in runs))
+    found.add("in flight at the end", "orders", *(run.in_flight[1] for run in runs))
+    found.add("CPU used by all components", "% of a core", *(run.cpu_percent for run in runs))
+    found.add_rows("ms/order", [run.cpu for run in runs], CPU_OF)
+    found.series[RATE_PER_SECOND] = [[round(rate, 1) for rate in run.series] for run in runs]
     return found
