@@ -1,6 +1,6 @@
 # The commands of the project. `make` alone explains them.
 #
-#   STACK=compose|native  containers, or processes of this machine; by itself, whichever this machine can run
+#   STACK=compose|native  containers or local processes; by default containers if a container engine answers
 #   NAME=main             which stack: each name has its own folder (.stack/NAME), ports and data
 #   COMPONENT=order       logs, restart: which component
 #   FOLLOW=1              logs: show what is added, until Ctrl-C
@@ -21,63 +21,63 @@ PYTHON := .venv/bin/python
 INFRA := sh infra/python.sh -m infra --name $(NAME)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs restart resend reset dev test lint format lock clean chaos simulate mutants bench
+.PHONY: help up down status logs restart resnapshot reset dev test lint format lock clean chaos simulate mutants bench
 
 help:  ## this text
 	@sed -n 's/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
-	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
 
-up:  ## set everything up, start the stack and wait until it is ready
+up:  ## install what is missing, start the stack and wait until it is ready
 	@$(INFRA) up
 
-down:  ## stop the stack; its data stay
+down:  ## stop the stack; its data are kept
 	@$(INFRA) down
 
 status:  ## one line a component: state, process, port, memory
 	@$(INFRA) status
 
-logs:  ## the end of the logs, or of COMPONENT's, FOLLOW=1 to stay
+logs:  ## the end of all logs or of COMPONENT's; FOLLOW=1 shows new lines
 	@$(INFRA) logs $(COMPONENT) $(if $(FOLLOW),--follow)
 
 restart:  ## restart COMPONENT, after its code was changed
 	@$(INFRA) restart $(COMPONENT)
 
-resend:  ## send the outboxes again, after Kafka and JetStream both lost their data
-	@$(INFRA) resend
+resnapshot:  ## have Debezium send the outboxes again from a snapshot, after Kafka and JetStream lost their data
+	@$(INFRA) resnapshot
 
 reset:  ## stop the stack and delete its data
 	@$(INFRA) reset
 
-dev:  ## install what the tests and checks need
+dev:  ## install what tests and checks need
 	@sh infra/python.sh -m infra.bootstrap dev
 
-test: lint  ## all checks and all tests, with a stack of their own
+test: lint  ## run all checks and all tests, with a stack of their own
 	@$(PYTHON) -m pytest
 
-chaos: dev  ## kills, pauses and restarts under load, for MINUTES=15 at RATE=100 orders a second; writes build/chaos.*
+chaos: dev  ## kill, pause and restart components under load: MINUTES=15, RATE=100 orders/s; writes build/chaos.*
 	@$(PYTHON) -m tests.chaos --minutes $(MINUTES) --rate $(RATE) $(if $(SEED),--seed $(SEED))
 
-simulate: dev  ## random schedules and crashes on a virtual clock: RUNS=1000 of them, from SEED on
+simulate: dev  ## simulate random schedules and crashes on a virtual clock: RUNS=1000, from SEED on
 	@$(PYTHON) -m tests.simulation --seed $(or $(SEED),1) --runs $(RUNS)
 
-bench: dev  ## latency, throughput, cost by component; about 30 minutes, QUICK=1 two; ONLY=latency,idle; writes build/bench*
+bench: dev  ## measure latency, throughput and cost: 30 minutes, QUICK=1 two; ONLY=latency,idle; writes build/bench*
 	@$(PYTHON) -m bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
-mutants: dev  ## plants bugs one at a time and shows which test catches each
+mutants: dev  ## plant bugs one at a time and show which test catches each
 	@$(PYTHON) -m tests.mutants
 
-lint: dev  ## style, types and the direction of imports
+lint: dev  ## check style, types and the direction of imports
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 
-format: dev  ## put the code into the project's format
+format: dev  ## format the code
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 
-lock: dev  ## write requirements/*.txt and infra/kafka/jars.sha256 anew from what *.in and pom.xml ask for
+lock: dev  ## write the lock files requirements/*.txt and infra/kafka/jars.sha256 from *.in and pom.xml
 	@sh infra/lock.sh
 
-clean:  ## delete the virtual environment and the jars; stacks and their data stay
+clean:  ## delete the virtual environment and the jars; stacks and their data are kept
 	rm -rf .venv .stack/jars

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import uvloop
 
-from bench import guarantees, machine, report, start, table, throughput
+from bench import machine, report, start, table, throughput
 from bench.figures import Section
 from bench.kafka_log import open_kafka_log
 from bench.parts import CUSTOMERS, FULL, PARTS, QUICK, Bench, Plan
 from bench.rig import open_rig
+from infra import guarantees
 from infra.native import Stack
 
 BUILD = Path(__file__).resolve().parents[1] / "build"
@@ -78,7 +79,8 @@ async def measure(stack: Stack, plan: Plan, parts: list[str], sections: list[Sec
     """Warms the stack up and measures the parts. The report is written after each section."""
     description = machine.describe()
     async with open_rig(stack) as rig, open_kafka_log(rig.settings) as log:
-        durability = await guarantees.check(rig)
+        checked = await guarantees.check(stack)
+        durability = {name: checked[name] for name in guarantees.DURABILITY}
         bench = Bench(rig, log, await rig.create_customers(CUSTOMERS), plan)
         log_progress("warming up")
         rates = await throughput.warm_up(rig, bench.customers, *plan.warm_up)

@@ -1,1 +1,1 @@
-"""Everything that the services stand on: engines, their configuration, and the two ways to run them."""
+"""The infrastructure: the engines, their configuration, their provisioning, and the two kinds of stack."""

@@ -1,7 +1,7 @@
-"""The commands behind the Makefile: `python -m infra [--name NAME] up|down|status|logs|restart|resend|reset`.
+"""The commands behind the Makefile: `python -m infra [--name NAME] up|down|status|logs|restart|resnapshot|reset`.
 
-Decides whether the stack runs in containers or as local processes, prepares what that needs, and hands over.
-Standard library only: nothing is installed yet when the first `make up` gets here.
+Decides whether the stack runs in containers or as local processes, installs what that needs, and runs the command.
+Standard library only: at the first `make up` nothing is installed yet.
 """
 
 import argparse
@@ -17,14 +17,14 @@ CHOICES = ("compose", "native")
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m infra", description=__doc__)
     parser.add_argument("--name", default="main", help="which stack")
-    parser.add_argument("command", choices=("up", "down", "status", "logs", "restart", "resend", "reset"))
+    parser.add_argument("command", choices=("up", "down", "status", "logs", "restart", "resnapshot", "reset"))
     parser.add_argument("component", nargs="?", default="")
     parser.add_argument("--follow", action="store_true")
     return parser.parse_args()
 
 
-def choice() -> str:
-    """STACK if it is set; otherwise containers where an engine answers."""
+def kind_of_stack() -> str:
+    """STACK if it is set; otherwise `compose` where a container engine answers, or else `native`."""
     chosen = os.environ.get("STACK", "")
     if chosen in CHOICES:
         return chosen
@@ -33,16 +33,16 @@ def choice() -> str:
     return "compose" if containers.engine_answers() else "native"
 
 
-def native(wanted: argparse.Namespace) -> int:
-    """Hand over to the virtual environment's Python, which knows the engines."""
-    if wanted.command == "up":
+def native(options: argparse.Namespace) -> int:
+    """Runs the command with the virtual environment's Python, where the engines are installed."""
+    if options.command == "up":
         bootstrap.prepare("native")
-        print(f'Starting the stack "{wanted.name}":', flush=True)
+        print(f'Starting the stack "{options.name}":', flush=True)
     elif not bootstrap.PYTHON.exists():
-        raise steps.StepFailed("nothing was started from this checkout yet: make up")
-    command = [str(bootstrap.PYTHON), "-m", "infra.native", "--name", wanted.name, wanted.command]
-    command += [wanted.component] if wanted.component else []
-    command += ["--follow"] if wanted.follow else []
+        raise steps.StepFailed("no stack was started from this checkout yet: make up")
+    command = [str(bootstrap.PYTHON), "-m", "infra.native", "--name", options.name, options.command]
+    command += [options.component] if options.component else []
+    command += ["--follow"] if options.follow else []
     try:
         return subprocess.run(command, cwd=bootstrap.CHECKOUT, check=False).returncode
     except KeyboardInterrupt:
@@ -51,9 +51,9 @@ def native(wanted: argparse.Namespace) -> int:
 
 def main() -> int:
     os.environ["COMMAND_STARTED_AT"] = str(steps.command_start())
-    wanted = arguments()
+    options = arguments()
     try:
-        return containers.run(wanted) if choice() == "compose" else native(wanted)
+        return containers.run(options) if kind_of_stack() == "compose" else native(options)
     except steps.StepFailed as failure:
         print(f"\n{failure}", file=sys.stderr)
         return 1

@@ -1,6 +1,6 @@
-"""The virtual environment and the jars, each made only when its lock has changed.
+"""Installs the virtual environment and the jars, each only when its lock file has changed.
 
-`python -m infra.bootstrap native|dev` makes them, `... lock-jars` writes the jars' hashes anew.
+`python -m infra.bootstrap native|dev` installs them, `... lock-jars` writes the lock file of the jars.
 Runs with a bare Python: standard library only.
 """
 
@@ -32,38 +32,38 @@ LINES_SHOWN = 20
 
 
 def prepare(requirements: str) -> None:
-    """Make .venv hold requirements/<requirements>.txt, and .stack/jars what infra/kafka/pom.xml names."""
+    """Installs requirements/<requirements>.txt into .venv, and the jars of infra/kafka/pom.xml into .stack/jars."""
     STACKS.mkdir(exist_ok=True)
-    with _alone():
+    with _locked():
         require_java()
-        wanted = []
+        missing = []
         if not packages_are_installed(requirements):
             require_venv()
-            wanted.append(steps.Step("packages", lambda: install_packages(requirements)))
-        if not jars_are_there():
+            missing.append(steps.Step("packages", lambda: install_packages(requirements)))
+        if not jars_are_installed():
             require_maven()
-            wanted.append(steps.Step("jars", fetch_jars))
-        if wanted:
+            missing.append(steps.Step("jars", fetch_jars))
+        if missing:
             print("Setting up:", flush=True)
-            steps.run(wanted)
+            steps.run(missing)
 
 
 def packages_are_installed(requirements: str) -> bool:
-    """dev.txt holds all of native.txt, from one resolution, so having it is enough for both."""
+    """Whether .venv has them. dev.txt includes all of native.txt, so an installed dev.txt is enough for both."""
     if not PYTHON.exists():
         return False
     installed = json.loads(STAMP.read_text()) if STAMP.exists() else {}
-    return any(installed.get(name) == _lock_of(name) for name in {requirements, "dev"})
+    return any(installed.get(name) == _fingerprint(name) for name in {requirements, "dev"})
 
 
-def _lock_of(requirements: str) -> str:
-    """What an installation depends on; its own place too, as the scripts in it name their interpreter by its path."""
+def _fingerprint(requirements: str) -> str:
+    """A hash of what an installation depends on: the lock file, the Python, and the path that its scripts contain."""
     content = (REQUIREMENTS / f"{requirements}.txt").read_bytes() + f"{VENV} {sys.version}".encode()
     return hashlib.sha256(content).hexdigest()
 
 
 def install_packages(requirements: str) -> str:
-    """Into .venv, which is made anew when another Python, or another place, made it."""
+    """Installs into .venv; one that another Python, or another checkout, has created is deleted first."""
     if not _venv_is_ours():
         shutil.rmtree(VENV, ignore_errors=True)
         _run("the virtual environment", [sys.executable, "-m", "venv", str(VENV)])
@@ -80,17 +80,17 @@ def _venv_is_ours() -> bool:
 
 
 def _note_installed(requirements: str) -> None:
-    STAMP.write_text(json.dumps({"made by": f"{VENV} {sys.version}", requirements: _lock_of(requirements)}))
+    STAMP.write_text(json.dumps({"made by": f"{VENV} {sys.version}", requirements: _fingerprint(requirements)}))
 
 
-def jars_are_there() -> bool:
-    """The stamp in the folder is the list that its jars were compared with."""
+def jars_are_installed() -> bool:
+    """Whether the jars are those of the lock file: fetch_jars() leaves a copy of it in their folder."""
     stamp = JARS / JARS_LOCK.name
     return stamp.exists() and stamp.read_bytes() == JARS_LOCK.read_bytes()
 
 
 def fetch_jars() -> str:
-    """Fetched into a draft and compared with the locked hashes before anything may use them."""
+    """Fetches the jars into a draft folder and renames it when their hashes are those of the lock file."""
     draft = STACKS / "jars.new"
     download_jars(draft)
     locked = (line.split(maxsplit=1) for line in JARS_LOCK.read_text().splitlines())
@@ -98,7 +98,7 @@ def fetch_jars() -> str:
     actual = hashes(draft)
     different = sorted(name for name in expected.keys() | actual.keys() if expected.get(name) != actual.get(name))
     if different:
-        raise steps.StepFailed(f"these jars are not those of {JARS_LOCK.name}: {', '.join(different)}")
+        raise steps.StepFailed(f"these jars differ from {JARS_LOCK.name}: {', '.join(different)}")
     shutil.copyfile(JARS_LOCK, draft / JARS_LOCK.name)
     shutil.rmtree(JARS, ignore_errors=True)
     draft.rename(JARS)
@@ -112,13 +112,13 @@ def download_jars(folder: Path) -> None:
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of each jar by its path in the folder."""
+    """The SHA-256 of each jar by its path in the folder."""
     jars = sorted(folder.rglob("*.jar"))
     return {str(jar.relative_to(folder)): hashlib.sha256(jar.read_bytes()).hexdigest() for jar in jars}
 
 
 def lock_jars() -> None:
-    """Write the list of hashes anew from what Maven fetches now."""
+    """Writes the hashes of the jars that Maven fetches now into the lock file."""
     draft = STACKS / "jars.new"
     download_jars(draft)
     JARS_LOCK.write_text("".join(f"{digest}  {name}\n" for name, digest in hashes(draft).items()))
@@ -126,31 +126,31 @@ def lock_jars() -> None:
 
 
 def require_venv() -> None:
-    found = subprocess.run([sys.executable, "-c", "import venv, ensurepip"], capture_output=True, check=False)
-    if found.returncode != 0:
+    imported = subprocess.run([sys.executable, "-c", "import venv, ensurepip"], capture_output=True, check=False)
+    if imported.returncode != 0:
         raise steps.StepFailed(
             "Python's modules venv and ensurepip are needed: install them (Debian, Ubuntu: apt install python3-venv)"
         )
 
 
 def require_java() -> None:
-    """Java of JAVA_HOME, or of the PATH, new enough for Kafka 4."""
+    """Raises StepFailed unless the Java of JAVA_HOME, or else of the PATH, is new enough for Kafka 4."""
     home = os.environ.get("JAVA_HOME")
     java = str(Path(home) / "bin" / "java") if home else "java"
     need = f"Java {OLDEST_JAVA} or newer is needed"
     remedy = "install it (Debian, Ubuntu: apt install openjdk-17-jre-headless)"
     try:
-        said = subprocess.run([java, "-version"], capture_output=True, text=True, check=True).stderr
+        output = subprocess.run([java, "-version"], capture_output=True, text=True, check=True).stderr
     except (OSError, subprocess.CalledProcessError):
         where = f" in JAVA_HOME={home}" if home else ""
         raise steps.StepFailed(f"{need} and was not found{where}: {remedy}") from None
-    if (version := java_version(said)) < OLDEST_JAVA:
-        raise steps.StepFailed(f"{need}, here is Java {version}: {remedy}")
+    if (version := java_version(output)) < OLDEST_JAVA:
+        raise steps.StepFailed(f"{need}, found Java {version}: {remedy}")
 
 
-def java_version(said: str) -> int:
+def java_version(output: str) -> int:
     """The feature number in the output of `java -version`: 17 of "17.0.15", 8 of "1.8.0_402"."""
-    found = re.search(r'version "(?:1\.)?(\d+)', said)
+    found = re.search(r'version "(?:1\.)?(\d+)', output)
     return int(found[1]) if found else 0
 
 
@@ -161,16 +161,16 @@ def require_maven() -> None:
         )
 
 
-def _run(what: str, command: Sequence[str]) -> None:
+def _run(name: str, command: Sequence[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, cwd=CHECKOUT, check=False)
     if done.returncode != 0:
-        said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-LINES_SHOWN:])
-        raise steps.StepFailed(f"{what} failed:\n{said}")
+        output = "\n".join((done.stdout + done.stderr).strip().splitlines()[-LINES_SHOWN:])
+        raise steps.StepFailed(f"{name} failed:\n{output}")
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """Two stacks may be started at the same time from one checkout; they share .venv and the jars."""
+def _locked() -> Iterator[None]:
+    """Runs one installation at a time: all stacks of a checkout share .venv and the jars."""
     with (STACKS / "bootstrap.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -1,6 +1,6 @@
-"""The stack in containers: Docker Compose with infra/compose.yaml, the same commands and the same last words.
+"""The stack in containers: Docker Compose with infra/compose.yaml, and the same commands as the native stack.
 
-Standard library only, as nothing needs to be installed here where containers do the work.
+Standard library only: with containers, nothing is installed into a virtual environment.
 """
 
 import argparse
@@ -16,7 +16,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 COMPOSE_FILE = CHECKOUT / "infra" / "compose.yaml"
 ENGINE_SECONDS = 10
 PORTS = {"order": 8081, "customer": 8082, "history": 8083}
-"""The services that are reached from outside, and their ports inside of their containers."""
+"""The services whose ports are published, and their ports inside of their containers."""
 
 
 def engine_answers() -> bool:
@@ -24,30 +24,30 @@ def engine_answers() -> bool:
     if shutil.which("docker") is None:
         return False
     try:
-        asked = subprocess.run(["docker", "info"], capture_output=True, timeout=ENGINE_SECONDS, check=False)
+        answer = subprocess.run(["docker", "info"], capture_output=True, timeout=ENGINE_SECONDS, check=False)
     except subprocess.TimeoutExpired:
         return False
-    return asked.returncode == 0
+    return answer.returncode == 0
 
 
-def run(wanted: argparse.Namespace) -> int:
-    """One command of the Makefile; answers the exit code."""
-    component = [wanted.component] if wanted.component else []
-    follow = ["--follow"] if wanted.follow else []
+def run(options: argparse.Namespace) -> int:
+    """Runs one command of the Makefile; returns the exit code."""
+    component = [options.component] if options.component else []
+    follow = ["--follow"] if options.follow else []
     commands = {
         "down": ["down", "--timeout", "30"],
         "status": ["ps", "--all"],
         "logs": ["logs", "--tail", "200", *follow, *component],
         "restart": ["restart", *component],
-        "resend": ["exec", "--no-TTY", "keeper", "python", "-m", "infra.provision", "resend"],
+        "resnapshot": ["exec", "--no-TTY", "keeper", "python", "-m", "infra.provision", "resnapshot"],
     }
-    match wanted.command:
+    match options.command:
         case "up":
-            return _up(wanted.name)
+            return _up(options.name)
         case "reset":
-            return _reset(wanted.name)
+            return _reset(options.name)
         case other:
-            return _compose(wanted.name, *commands[other])
+            return _compose(options.name, *commands[other])
 
 
 def folder(name: str) -> Path:
@@ -55,12 +55,12 @@ def folder(name: str) -> Path:
 
 
 def command(name: str, *arguments: str) -> list[str]:
-    """docker compose for the stack of a name: its own project, so that its volumes and networks are its own."""
+    """The docker compose command for a stack; each stack is a project with its own volumes and networks."""
     secrets = folder(name) / "secrets.env"
     credentials.ensure(secrets)
     if name != "main":
         for setting in ("ORDER_PORT", "CUSTOMER_PORT", "HISTORY_PORT"):
-            # Port 0: any free one, so that stacks can run side by side.
+            # Port 0 is any free port: several stacks can run side by side.
             os.environ.setdefault(setting, "0")
     project = ["--project-name", f"customers-and-orders-{name}", "--env-file", str(secrets)]
     return ["docker", "compose", *project, "--file", str(COMPOSE_FILE), *arguments]
@@ -71,25 +71,25 @@ def _compose(name: str, *arguments: str) -> int:
 
 
 def _up(name: str) -> int:
-    # Two images serve all services: built by themselves first, each is built once, not for every service that uses it.
+    # All services share two images. Built in a step of their own, each is built once instead of once a service.
     for arguments in (["build", "keeper", "kafka"], ["up", "--detach", "--wait", "--wait-timeout", "300"]):
         if (failed := _compose(name, *arguments)) != 0:
             return failed
     flows = _compose(name, "exec", "--no-TTY", "keeper", "python", "-m", "infra.provision", "probe", "--within", "60")
     if flows != 0:
-        raise steps.StepFailed("everything runs, but no event flows from an outbox to the stream: make logs")
+        raise steps.StepFailed("all containers run, but no event arrives in the stream from an outbox: make logs")
     print(ready_message.message(name, published_ports(name), time.time() - steps.command_start()))
     return 0
 
 
 def published_ports(name: str) -> dict[str, int]:
-    """As the engine tells them: it chose them itself for a stack with a name of its own."""
+    """The ports of this machine by component, from the engine: it chooses them for a stack with its own name."""
     return {component: _published_port(name, component, inside) for component, inside in PORTS.items()}
 
 
 def _published_port(name: str, component: str, inside: int) -> int:
-    asked = subprocess.run(command(name, "port", component, str(inside)), capture_output=True, text=True, check=True)
-    return int(asked.stdout.strip().rpartition(":")[2])
+    answer = subprocess.run(command(name, "port", component, str(inside)), capture_output=True, text=True, check=True)
+    return int(answer.stdout.strip().rpartition(":")[2])
 
 
 def _reset(name: str) -> int:

@@ -1,4 +1,4 @@
-"""The passwords of one stack: made at random when it is first started, kept in a file that only its owner can read."""
+"""The passwords of one stack: random, created at its first start, stored in a file that only its owner can read."""
 
 import os
 import secrets
@@ -21,18 +21,21 @@ NAMES = (
 
 
 def new_secret() -> str:
-    """Letters and digits, fit for a URL, a JAAS file and a shell; a letter first, as NATS takes 12e3 for a number."""
+    """Letters and digits, which need no quoting in a URL, a JAAS file or a shell.
+
+    The first one is a letter: NATS reads 12e3 in its configuration as a number.
+    """
     return "s" + secrets.token_hex(24)
 
 
 def parse(text: str) -> dict[str, str]:
-    """The NAME=value lines of an env file."""
+    """The NAME=value lines of an environment file."""
     lines = (line.strip() for line in text.splitlines())
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
 def ensure(path: Path) -> Mapping[str, str]:
-    """The stack's secrets; the missing ones are made, the others never change: the engines' data know them."""
+    """The stack's secrets by name. Missing ones are created; existing ones never change, as the engines store them."""
     known = parse(path.read_text()) if path.exists() else {}
     complete = {name: known.get(name) or new_secret() for name in NAMES}
     if complete != known:
@@ -41,8 +44,8 @@ def ensure(path: Path) -> Mapping[str, str]:
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Write at once or not at all, and never readable by others, not even for a moment."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Replaces the file atomically; other users can never read it, not even while it is written."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_suffix(".new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

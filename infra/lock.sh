@@ -1,6 +1,6 @@
 #!/bin/sh
-# Writes the locks anew: requirements/*.txt for Python 3.11 to 3.14 on Linux, and infra/kafka/jars.sha256.
-# dev is resolved first and binds the others, so that all three name the same versions.
+# Writes the lock files: requirements/*.txt for Python 3.11 to 3.14 on Linux, and infra/kafka/jars.sha256.
+# dev is resolved first and constrains the others, so all three have the same versions.
 set -eu
 cd "$(dirname -- "$0")/../requirements"
 

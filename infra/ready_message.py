@@ -1,10 +1,10 @@
-"""The last words of `make up`, the same for both stacks."""
+"""The message at the end of `make up`, the same for both kinds of stack."""
 
 from collections.abc import Mapping
 
 
 def message(name: str, ports: Mapping[str, int], seconds: float) -> str:
-    """Where the services are, and a first command to try; `ports` by component."""
+    """The addresses of the services and a first command to try; `ports` by component."""
     option = "" if name == "main" else f" NAME={name}"
     body = '{"name":"Jane Doe","creditLimit":{"amount":5}}'
     order, customer, history = (f"http://127.0.0.1:{ports[part]}" for part in ("order", "customer", "history"))

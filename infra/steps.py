@@ -1,7 +1,7 @@
-"""Steps that run at the same time, each as soon as those before it are done, one printed line for each.
+"""Runs steps in parallel, each after the steps that it depends on, and prints one line for each.
 
-Used for the set-up (packages, jars) and for the start of the components alike; standard library only, as the set-up
-runs before any package is there.
+Used for the set-up (packages, jars) and for the start of the components. Standard library only: the set-up runs before
+any package is installed.
 """
 
 import os
@@ -12,12 +12,18 @@ from dataclasses import dataclass
 
 
 class StepFailed(Exception):
-    """A step could not be done; the text says what to look at and stands for itself (no traceback is shown)."""
+    """A step failed for a foreseen reason. The text tells the user what to do; no traceback is shown."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One line of the report: `work` starts when the steps named in `after` are done and returns a remark (or "")."""
+    """One step and its line in the output.
+
+    Attributes:
+        name: printed.
+        work: does the step; returns a detail to print, or "".
+        after: the names of the steps that have to be done before.
+    """
 
     name: str
     work: Callable[[], str]
@@ -25,7 +31,11 @@ class Step:
 
 
 def run(steps: Sequence[Step], say: Callable[[str], None] = print) -> None:
-    """Run all steps. After a failure nothing new begins, what runs is finished, and StepFailed tells what failed."""
+    """Runs all steps. After a failure no step is started, and running ones are waited for.
+
+    Raises:
+        StepFailed: every failure, in one text.
+    """
     waiting = list(steps)
     done: set[str] = set()
     running: dict[Future[str], Step] = {}
@@ -48,16 +58,16 @@ def run(steps: Sequence[Step], say: Callable[[str], None] = print) -> None:
 def _timed(step: Step, say: Callable[[str], None]) -> str:
     began = time.monotonic()
     try:
-        remark = step.work()
+        detail = step.work()
     except Exception:
         say(f"  {step.name:<12} failed after {time.monotonic() - began:.1f} s")
         raise
-    say(f"  {step.name:<12} {time.monotonic() - began:5.1f} s  {remark}".rstrip())
-    return remark
+    say(f"  {step.name:<12} {time.monotonic() - began:5.1f} s  {detail}".rstrip())
+    return detail
 
 
 def _raise(failures: Sequence[BaseException]) -> None:
-    """What nobody foresaw keeps its traceback; what was foreseen is told in words."""
+    """Raises an unforeseen error with its traceback, or all foreseen ones as one StepFailed."""
     for failure in failures:
         if not isinstance(failure, StepFailed):
             raise failure
@@ -65,7 +75,12 @@ def _raise(failures: Sequence[BaseException]) -> None:
 
 
 def poll(check: Callable[[], None], within: float, every: float = 0.1) -> None:
-    """Call `check` until it raises nothing; past `within` seconds its last error is the answer."""
+    """Calls `check` every `every` seconds until it raises nothing.
+
+    Raises:
+        StepFailed: at once, if `check` raises it.
+        Exception: the last error of `check`, after `within` seconds.
+    """
     deadline = time.monotonic() + within
     while True:
         try:
@@ -79,5 +94,5 @@ def poll(check: Callable[[], None], within: float, every: float = 0.1) -> None:
 
 
 def command_start() -> float:
-    """When the user's command began: its first process passes the moment on to the one that ends it."""
+    """The Unix time at which the user's command started; its first process passes it on in the environment."""
     return float(os.environ.get("COMMAND_STARTED_AT") or time.time())

@@ -1,14 +1,13 @@
 #!/bin/sh
-# Starts the Kafka broker in the foreground; the local stack and the container both run this file.
-# Environment: KAFKA_JARS (folder of the jars), KAFKA_DATA (folder of the log), KAFKA_LISTEN_HOST, KAFKA_ADVERTISED_HOST,
+# Starts the Kafka broker in the foreground; the native stack and the container both run this file.
+# Environment: KAFKA_JARS (folder of the jars), KAFKA_DATA (folder of the data), KAFKA_LISTEN_HOST, KAFKA_ADVERTISED_HOST,
 # KAFKA_PORT, KAFKA_CONTROLLER_PORT, KAFKA_USERNAME, KAFKA_PASSWORD.
 set -eu
 here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
 java=${JAVA_HOME:+$JAVA_HOME/bin/}java
 
 if [ ! -f "$KAFKA_DATA/meta.properties" ]; then
-    # A new cluster has a new, random id (16 bytes in base64 without "-", which would read as an option):
-    # the bridge tells by it that Kafka was wiped.
+    # A new cluster gets a random id: 16 bytes in base64 without "-", which would read as an option.
     cluster_id=$(head -c 16 /dev/urandom | base64 | tr '+/' 'Aa' | cut -c 1-22)
     "$java" -XX:TieredStopAtLevel=1 -Dlog4j2.configurationFile="$here/log4j2.properties" -cp "$KAFKA_JARS/kafka/*" \
         kafka.tools.StorageTool format --standalone --cluster-id "$cluster_id" --config "$here/broker.properties"

@@ -1,4 +1,4 @@
-"""The stack as processes of this machine: the same engines, configuration and environment names as infra/compose.yaml.
+"""The stack as local processes, with the engines, configuration files and variable names of infra/compose.yaml.
 
 from infra.native import Stack
 stack = Stack.load("main")

@@ -1,4 +1,4 @@
-"""The commands behind `make` for local processes."""
+"""The commands of the Makefile for a stack of local processes."""
 
 import argparse
 import os
@@ -13,7 +13,7 @@ from infra.provision import connectors
 from infra.provision.settings import Settings
 from infra.steps import StepFailed
 
-COMMANDS = ("up", "down", "reset", "status", "logs", "restart", "resend", "environment")
+COMMANDS = ("up", "down", "reset", "status", "logs", "restart", "resnapshot", "environment")
 
 
 def arguments() -> argparse.Namespace:
@@ -25,30 +25,30 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def run(wanted: argparse.Namespace) -> int:
-    """One command; answers the exit code."""
-    stack = Stack(wanted.name)
+def run(options: argparse.Namespace) -> int:
+    """Runs one command; returns the exit code."""
+    stack = Stack(options.name)
     commands: dict[str, Callable[[], int | None]] = {
         "up": lambda: up(stack),
         "down": lambda: down(stack),
         "reset": lambda: reset(stack),
         "status": lambda: status(stack),
-        "logs": lambda: report.logs(stack, wanted.component, wanted.follow),
-        "restart": lambda: restart(stack, known(wanted.component)),
-        "resend": lambda: resend(stack),
-        "environment": lambda: environment(stack, known(wanted.component)),
+        "logs": lambda: report.logs(stack, options.component, options.follow),
+        "restart": lambda: restart(stack, known(options.component)),
+        "resnapshot": lambda: resnapshot(stack),
+        "environment": lambda: environment(stack, known(options.component)),
     }
-    return commands[wanted.command]() or 0
+    return commands[options.command]() or 0
 
 
 def up(stack: Stack) -> None:
-    signal.signal(signal.SIGINT, leave)
+    signal.signal(signal.SIGINT, exit_at_once)
     stack.up()
 
 
-def leave(_signal: int, _frame: object) -> None:
-    """Ctrl-C leaves at once: the steps under way only watch, and what was started goes on without them."""
-    print("\nstopped half-way; `make up` goes on from here, `make down` stops what runs", file=sys.stderr, flush=True)
+def exit_at_once(_signal: int, _frame: object) -> None:
+    """On Ctrl-C: the threads of the steps only wait for processes, and the started processes keep running."""
+    print("\ninterrupted; `make up` continues the start, `make down` stops what runs", file=sys.stderr, flush=True)
     os._exit(130)
 
 
@@ -63,7 +63,7 @@ def reset(stack: Stack) -> None:
 
 
 def status(stack: Stack) -> int:
-    """0 while the stack is up, 3 (as service managers answer) while it is down."""
+    """Returns 0 while the stack is up and 3, as service managers do, while it is down."""
     print("\n".join(report.status(stack)))
     return 0 if stack.states() else 3
 
@@ -73,10 +73,10 @@ def environment(stack: Stack, component: str) -> None:
         print(f"{name}={value}")
 
 
-def resend(stack: Stack) -> None:
+def resnapshot(stack: Stack) -> None:
     if not stack.states():
         raise StepFailed(f'the stack "{stack.name}" is down: make up')
-    print("\n".join(connectors.resend(Settings.read(stack.environment("keeper")))))
+    print("\n".join(connectors.resnapshot_outboxes(Settings.read(stack.environment("keeper")))))
 
 
 def known(component: str) -> str:
@@ -86,7 +86,7 @@ def known(component: str) -> str:
 
 
 def restart(stack: Stack, component: str) -> None:
-    """For a service whose code was changed."""
+    """Restarts a component, for example after its code was changed."""
     if not stack.states():
         raise StepFailed(f'the stack "{stack.name}" is down: make up')
     stack.stop(component)

@@ -1,7 +1,7 @@
-"""The processes of a stack: what starts each, with which environment, and how it is asked to stop.
+"""The processes of a stack: the command, the environment and the stop signal of each.
 
-Only what is written here reaches a process: the supervisor itself runs with a bare environment. The names that the
-services and the provisioning read are those of infra/compose.yaml (tests/contract/test_compose_equals_native.py).
+A process gets the environment that is written here and nothing else from the caller's. The names of the variables are
+those of infra/compose.yaml (tests/contract/test_compose_equals_native.py).
 """
 
 import os
@@ -15,30 +15,33 @@ from infra.native.layout import CHECKOUT, INFRA, JARS, Layout
 from infra.native.ports import HOST
 from infra.native.postgres import PostgresRunner
 
-OPTIONAL_SETTINGS = (
+SERVICE_SETTINGS = (
     "LOG_LEVEL",
     "OUTBOX_RETENTION_SECONDS",
     "IDEMPOTENCY_RETENTION_SECONDS",
     "ORDER_DEADLINE_SECONDS",
     "ATTEMPTS_UNSEEN",
 )
-"""Settings of the services that are passed on from the caller's environment when they are set there."""
+"""Settings of the services that are passed on from the caller's environment if they are set there."""
+
+KEEPER_SETTINGS = ("KEEPER_INTERVAL_SECONDS",)
+"""The same for the keeper."""
 
 ENGINES = ("postgres", "nats", "mongo", "kafka", "connect")
 SERVICES = ("customer", "order", "history", "bridge")
 COMPONENTS = (*ENGINES, *SERVICES, "keeper")
 
 STOP_STAGES: tuple[tuple[str, ...], ...] = (("keeper", *SERVICES), ("connect",), ("postgres", "nats", "mongo", "kafka"))
-"""Who stops before whom: a client leaves before the server that it would miss."""
+"""The order of stopping: clients before their servers."""
 
 
 @dataclass(frozen=True)
 class Component:
-    """One supervised process."""
+    """One supervised process. Its environment holds passwords, so `repr` leaves it out."""
 
     name: str
     command: Sequence[str]
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     folder: Path = CHECKOUT
     stop_signal: str = "TERM"
     stop_seconds: int = 15
@@ -46,13 +49,17 @@ class Component:
 
 @dataclass(frozen=True)
 class Blueprint:
-    """All components of one stack, from its folder, ports and secrets."""
+    """Describes all components of one stack, from its folder, ports and secrets.
+
+    Attributes:
+        settings: the environment that SERVICE_SETTINGS and KEEPER_SETTINGS are taken from.
+    """
 
     layout: Layout
     ports: Mapping[str, int]
-    secrets: Mapping[str, str]
+    secrets: Mapping[str, str] = field(repr=False)
     postgres: PostgresRunner
-    settings: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    settings: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
 
     def components(self) -> list[Component]:
         services = [self._service(name) for name in SERVICES]
@@ -67,7 +74,7 @@ class Blueprint:
         ]
 
     def _postgres(self) -> Component:
-        # SIGTERM would wait for every client to leave; SIGINT is PostgreSQL's fast shutdown.
+        # SIGINT is PostgreSQL's fast shutdown. SIGTERM would wait until every client has disconnected.
         command = self.postgres.server_command(self.ports["postgres"])
         return Component("postgres", command, folder=self.postgres.data.parent, stop_signal="INT", stop_seconds=30)
 
@@ -76,8 +83,8 @@ class Blueprint:
         config = INFRA / "nats" / "nats-server.conf"
         where = ["--addr", HOST, "--port", str(self.ports["nats"]), "--store_dir", str(store)]
         command = [str(engines.nats_server()), "--config", str(config), *where]
-        # Soft: past it, garbage is collected before it is twice the live heap. That is up to 290 MB at 2,000 orders/s,
-        # for the stream remembers ids for two minutes; at 256 MiB the collector hardly stopped (docs/performance.md).
+        # A soft limit: near it, Go collects garbage more often. The live heap reaches 290 MB at 2,000 orders/s because
+        # the stream keeps message ids for two minutes; at 256 MiB the collector ran all the time (docs/performance.md).
         return Component("nats", command, {"NATS_TOKEN": self.secrets["NATS_TOKEN"], "GOMEMLIMIT": "384MiB"})
 
     def _mongo(self) -> Component:
@@ -121,22 +128,27 @@ class Blueprint:
         )
 
     def _service(self, name: str) -> Component:
-        needs: Mapping[str, str] = {
+        servers: Mapping[str, str] = {
             "customer": {"DATABASE_URL": self.database_url("customer")},
             "order": {"DATABASE_URL": self.database_url("order")},
             "history": {"MONGODB_URL": self._mongodb_url("history", "MONGODB_HISTORY_PASSWORD", "history")},
             "bridge": self._kafka_client(),
         }[name]
-        passed_on = {name: self.settings[name] for name in OPTIONAL_SETTINGS if self.settings.get(name)}
         address = {"HTTP_HOST": HOST, "HTTP_PORT": str(self.ports[name])}
         command = [sys.executable, "-m", f"services.{name}"]
-        return Component(name, command, address | self._nats_client() | dict(needs) | passed_on)
+        return Component(
+            name, command, address | self._nats_client() | dict(servers) | self._passed_on(SERVICE_SETTINGS)
+        )
 
     def _keeper(self) -> Component:
-        return Component("keeper", [sys.executable, "-m", "infra.provision", "keep"], self.provisioning())
+        environment = self.provisioning() | self._passed_on(KEEPER_SETTINGS)
+        return Component("keeper", [sys.executable, "-m", "infra.provision", "keep"], environment)
+
+    def _passed_on(self, names: Sequence[str]) -> dict[str, str]:
+        return {name: self.settings[name] for name in names if self.settings.get(name)}
 
     def provisioning(self) -> dict[str, str]:
-        """What infra.provision reads."""
+        """The environment of infra.provision."""
         return {
             "POSTGRES_URL": self._postgres_url("postgres", "POSTGRES_PASSWORD", "postgres"),
             "CUSTOMER_DATABASE_URL": self.database_url("customer"),

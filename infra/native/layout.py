@@ -1,4 +1,4 @@
-"""Where things lie: the checkout, and the one folder of a stack, which git ignores."""
+"""Paths: the checkout's, and those in the folder of a stack (.stack/NAME, ignored by git)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ JARS = STACKS / "jars"
 
 @dataclass(frozen=True)
 class Layout:
-    """The folder of one stack."""
+    """The paths of one stack."""
 
     folder: Path
 
@@ -43,6 +43,7 @@ class Layout:
         return self.logs / f"{component}.log"
 
     def create(self) -> None:
-        """The folders; nobody else may look into them."""
+        """Creates the folders, readable by their owner only."""
         for folder in (self.folder, self.data, self.logs, self.run):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.chmod(0o700)

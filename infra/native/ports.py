@@ -1,4 +1,4 @@
-"""Which port each component listens on: the usual one where it is free, another otherwise, the same again next time."""
+"""Chooses the port of each component: the usual one if it is free, otherwise another. A stack keeps its ports."""
 
 import json
 import socket
@@ -23,7 +23,7 @@ USUAL = {
 }
 
 PUBLIC = {"customer": "CUSTOMER_PORT", "order": "ORDER_PORT", "history": "HISTORY_PORT"}
-"""The components whose port a user types, and its setting. In the default stack they never move by themselves."""
+"""The components that users call, and the setting of each port. In the default stack these ports are fixed."""
 
 SEARCH_UP_TO = 1000
 HIGHEST = 65_535
@@ -32,13 +32,18 @@ HOST = "127.0.0.1"
 
 @dataclass(frozen=True)
 class PortPlan:
-    """How the ports of one stack are chosen."""
+    """How the ports of one stack are chosen.
+
+    Attributes:
+        default_stack: whether it is the stack `main`.
+        settings: the environment with the settings of PUBLIC.
+    """
 
     default_stack: bool
     settings: Mapping[str, str]
 
     def fixed(self, component: str) -> int | None:
-        """The port that a component must have, or None where any free one will do."""
+        """The port that a component must have; None if any free one will do."""
         setting = PUBLIC.get(component)
         if setting is None:
             return None
@@ -48,15 +53,25 @@ class PortPlan:
         return USUAL[component] if self.default_stack else None
 
     def first_choice(self, component: str) -> int:
-        """Stacks with a name of their own leave the default stack's service ports alone."""
-        away = component in PUBLIC and not self.default_stack
-        return USUAL[component] + (10_000 if away else 0)
+        """Where the search starts. The services of a named stack do not take the ports of the default stack."""
+        moved = component in PUBLIC and not self.default_stack
+        return USUAL[component] + (10_000 if moved else 0)
 
 
 def choose(
     plan: PortPlan, remembered: Mapping[str, int], running: Iterable[str], taken: Iterable[int]
 ) -> dict[str, int]:
-    """A port for each component. One that runs keeps its port; `taken` are those that other stacks remember."""
+    """A port for each component.
+
+    Args:
+        plan: fixed ports, and where to search for the others.
+        remembered: this stack's ports when it was last up.
+        running: the components that run; they keep their ports.
+        taken: the ports of other stacks.
+
+    Raises:
+        StepFailed: a fixed port is in use.
+    """
     ports: dict[str, int] = {}
     running = set(running)
     avoided = set(taken)
@@ -86,13 +101,13 @@ def _require_free(component: str, port: int) -> None:
     if not is_free(port):
         setting = PUBLIC[component]
         raise StepFailed(
-            f"port {port}, wanted by the {component} service, is in use by another program; "
-            f"stop that, or choose another port: make up {setting}={port + 10_000}"
+            f"port {port} of the {component} service is in use by another program; "
+            f"stop that program, or choose another port: make up {setting}={port + 10_000}"
         )
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen there now; a port whose last connections are still closing counts as free."""
+    """Whether a server could listen there now. Connections in TIME_WAIT do not matter, as servers set SO_REUSEADDR."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -109,6 +124,7 @@ def _port_number(setting: str, text: str) -> int:
 
 
 def recall(file: Path) -> dict[str, int]:
+    """The ports by component that remember() has stored; empty if there is no file."""
     return json.loads(file.read_text()) if file.exists() else {}
 
 
@@ -118,7 +134,6 @@ def remember(file: Path, ports: Mapping[str, int]) -> None:
     draft.replace(file)
 
 
-def of_other_stacks(stacks: Path, own: Path) -> set[int]:
-    """The ports that the other stacks of this checkout remember, whether they run or not."""
-    files = (file for file in stacks.glob("*/ports.json") if file != own)
+def remembered_in(files: Iterable[Path]) -> set[int]:
+    """The ports in these files of remember()."""
     return {port for file in files for port in recall(file).values()}

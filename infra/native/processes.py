@@ -1,4 +1,4 @@
-"""The processes of a stack that no supervisor answers for: found by the stack's mark, never by name."""
+"""Finds and ends all processes of a stack, also without its supervisor: by a variable in their environment."""
 
 import os
 import signal
@@ -13,9 +13,9 @@ GONE = (psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied)
 
 
 def of_stack(folder: Path, postgres_data: Path) -> list[psutil.Process]:
-    """All processes that were started for the stack in `folder`, the supervisor with them.
+    """All processes of the stack in `folder`, including its supervisor.
 
-    PostgreSQL's children overwrite their environment with their title; they are known by the folder that they work in.
+    PostgreSQL's child processes overwrite their environment with their title. Their working folder identifies them.
     """
     return [process for process in _others() if _belongs(process, str(folder), str(postgres_data))]
 
@@ -36,7 +36,7 @@ def _belongs(process: psutil.Process, folder: str, postgres_data: str) -> bool:
 
 
 def end(processes: list[psutil.Process], within: float = 5.0) -> None:
-    """Ask them to stop, SIGKILL what has not after `within` seconds, and return when none is left."""
+    """Asks the processes to stop and sends SIGKILL to those that still run after `within` seconds."""
     for process in processes:
         _send(process, _stop_signal(process))
     _, left = psutil.wait_procs(processes, timeout=within)
@@ -60,7 +60,7 @@ def _send(process: psutil.Process, number: signal.Signals) -> None:
 
 
 def family(pid: int) -> list[psutil.Process]:
-    """A process and its living children; nothing if it is gone."""
+    """A process and its living descendants; empty if it has ended."""
     try:
         process = psutil.Process(pid)
         return [process, *process.children(recursive=True)]
@@ -69,7 +69,7 @@ def family(pid: int) -> list[psutil.Process]:
 
 
 def family_memory(pid: int) -> int:
-    """Bytes of a process and its children; memory that they share is counted once (PSS), where the kernel tells."""
+    """Bytes of a process and its descendants; shared memory counts once (PSS) where the kernel shows it."""
     return sum(_memory(member) for member in family(pid))
 
 

@@ -1,4 +1,4 @@
-"""What `make status` and `make logs` print."""
+"""The output of `make status` and `make logs`."""
 
 import subprocess
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ LINES_SHOWN = 200
 
 
 def status(stack: Stack) -> Iterator[str]:
-    """One line for each component, and the memory of all."""
+    """The lines: one for each component, and the memory of all."""
     states = stack.states()
     if not states:
         yield f'The stack "{stack.name}" is down.'
@@ -31,12 +31,12 @@ def status(stack: Stack) -> Iterator[str]:
         line = (
             f"{name:<12}{state.state.lower():<10}{state.pid or '-':>8}{port:>7}{up_for:>18}{memory // MEGABYTE:>6} MB"
         )
-        yield f"{line}  {state.complaint}".rstrip()
+        yield f"{line}  {state.error}".rstrip()
     yield f"{'all':<55}{total // MEGABYTE:>6} MB"
 
 
 def logs(stack: Stack, component: str, follow: bool) -> int:
-    """Show the end of one log or of all, and what is added if `follow`; answers the exit code."""
+    """Prints the end of one log or of all, and new lines until Ctrl-C if `follow`; returns the exit code."""
     files = _log_files(stack, component)
     command = ["tail", "-n", str(LINES_SHOWN if component else 20), *(["-F"] if follow else []), *map(str, files)]
     try:

@@ -1,4 +1,4 @@
-"""One stack of local processes, by name: up, down, and a hold on each of its processes."""
+"""One stack of local processes, by its name: starts and stops it, and gives access to its components."""
 
 import fcntl
 import os
@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from infra import credentials, ready_message, steps
-from infra.native import ports, processes
+from infra.native import ports, processes, registry
 from infra.native.components import COMPONENTS, STOP_STAGES, Blueprint, Component
 from infra.native.layout import STACKS, Layout
 from infra.native.postgres import PostgresRunner, runner
@@ -25,7 +25,7 @@ RESERVED_NAMES = frozenset({"jars"})
 
 
 class Stack:
-    """The stack of a name. Holding one starts nothing; up() does, down() ends it, reset() deletes its data."""
+    """The stack of a name. Creating the object starts nothing."""
 
     def __init__(self, name: str, settings: Mapping[str, str] = os.environ) -> None:
         if not NAME_PATTERN.fullmatch(name) or name in RESERVED_NAMES:
@@ -43,10 +43,10 @@ class Stack:
         return self.layout.folder
 
     def up(self) -> None:
-        """Start what does not run and wait until an event flows; changes nothing in a stack that runs."""
+        """Starts the components that do not run and waits until an event flows. Running components are not touched."""
         began = steps.command_start()
         self.layout.create()
-        with self._alone():
+        with self._locked():
             self._end_orphans()
             self._choose_ports()
             self._write_configuration()
@@ -58,17 +58,17 @@ class Stack:
         print(ready_message.message(self.name, self.ports, time.time() - began))
 
     def down(self) -> None:
-        """Stop everything, clients before servers, and leave no process behind, whoever started it."""
+        """Stops all components, clients before servers, and ends every other process of the stack."""
         if not self.folder.exists():
             return
-        with self._alone():
+        with self._locked():
             self._down()
 
     def reset(self) -> None:
-        """Stop everything and delete the stack's folder: data, logs, secrets and ports."""
+        """Stops everything and deletes the stack's folder: data, logs, secrets and ports."""
         if not self.folder.exists():
             return
-        with self._alone():
+        with self._locked():
             self._down()
             self._postgres_of_the_data.remove()
             shutil.rmtree(self.folder)
@@ -81,15 +81,15 @@ class Stack:
         return self.ports[component]
 
     def environment(self, component: str) -> Mapping[str, str]:
-        """What the stack puts into a component's environment; no process needs to run for it."""
+        """The variables that the stack gives to a component, whether it runs or not."""
         return self._component(component).environment
 
     def states(self) -> Mapping[str, ProcessState]:
-        """All components; nothing while the stack is down."""
+        """The states of all components by name; empty while the stack is down."""
         return self._supervisor.states() if self.ports and self._supervisor.is_up() else {}
 
     def pid(self, component: str) -> int:
-        """0 while it does not run."""
+        """The component's process id; 0 while it does not run."""
         state = self.states().get(component)
         return state.pid if state else 0
 
@@ -100,15 +100,15 @@ class Stack:
         os.kill(pid, number)
 
     def start(self, component: str) -> None:
-        """Ask for a start; wait_ready() tells when it is done."""
+        """Starts a component without waiting; see wait_ready()."""
         self._supervisor.start(component)
 
     def stop(self, component: str) -> None:
-        """Stop one component; the supervisor leaves it down until start() or up()."""
+        """Stops one component. The supervisor does not restart it until start() or up()."""
         self._supervisor.stop([component])
 
     def wait_ready(self, *components: str, within: float = SERVICE_SECONDS) -> None:
-        """Wait until the named components, or all of them, answer."""
+        """Waits until the named components, or all of them, answer; `within` seconds for each."""
         startup = Startup(self._blueprint, self._supervisor)
         for component in components or COMPONENTS:
             startup.ready(component, within)
@@ -119,7 +119,7 @@ class Stack:
 
     @property
     def _postgres_of_the_data(self) -> PostgresRunner:
-        """What is there is stopped and deleted in its own way, whatever POSTGRES_AS says now."""
+        """Existing data are stopped and deleted in the mode that created them, whatever POSTGRES_AS says now."""
         return runner(self.layout, "")
 
     @property
@@ -141,10 +141,12 @@ class Stack:
         if running:
             running += ["supervisor", "kafka-controller"]
         plan = ports.PortPlan(self.name == DEFAULT_NAME, self._settings)
-        taken = ports.of_other_stacks(STACKS, self.layout.ports)
-        chosen = ports.choose(plan, self.ports, running, taken)
-        if chosen != self.ports:
-            ports.remember(self.layout.ports, chosen)
+        with registry.locked() as stacks:
+            taken = ports.remembered_in(stacks.others(self.layout.ports))
+            chosen = ports.choose(plan, self.ports, running, taken)
+            if chosen != self.ports:
+                ports.remember(self.layout.ports, chosen)
+            stacks.enter(self.layout.ports)
 
     def _write_configuration(self) -> None:
         password = credentials.ensure(self.layout.secrets)["SUPERVISOR_PASSWORD"]
@@ -161,13 +163,13 @@ class Stack:
         processes.end(processes.of_stack(self.folder, self._postgres_of_the_data.data))
 
     def _end_orphans(self) -> None:
-        """End what outlived a killed supervisor: nobody would restart it, and it holds ports and data."""
+        """Ends processes that outlived a killed supervisor: they hold ports and data, and nothing restarts them."""
         if not (self.ports and self._supervisor.is_up()):
             processes.end(processes.of_stack(self.folder, self._postgres_of_the_data.data))
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """One command at a time for each stack; a second one waits."""
+    def _locked(self) -> Iterator[None]:
+        """Runs one command at a time for each stack; a second one waits."""
         with self.layout.lock.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield

@@ -1,4 +1,4 @@
-"""Bring everything up: engines at the same time, each client after its server, one printed line for each."""
+"""Starts a stack: engines in parallel, each client after its servers; prints one line for each component."""
 
 import asyncio
 import time
@@ -17,18 +17,17 @@ from infra.steps import Step, StepFailed, poll
 ENGINE_SECONDS = 90.0
 SERVICE_SECONDS = 60.0
 FLOW_SECONDS = 60.0
-RESTARTS_UNTIL_HOPELESS = 5
+MAX_RESTARTS = 5
 LOG_LINES_SHOWN = 15
 
 
 class Startup:
-    """The steps of `make up`. Each one ensures; none minds that its work was done already."""
+    """The steps of `make up`. A step whose work is done already changes nothing."""
 
     def __init__(self, blueprint: Blueprint, supervisor: Supervisor) -> None:
         self._blueprint = blueprint
         self._supervisor = supervisor
         self._settings = Settings.read({**blueprint.provisioning()})
-        self._remarks: dict[str, str] = {}
 
     def steps(self) -> list[Step]:
         return [
@@ -47,7 +46,7 @@ class Startup:
         ]
 
     def ready(self, component: str, within: float) -> None:
-        """Wait until a component answers; for an engine, until its part of the provisioning succeeds."""
+        """Waits until a component answers; for an engine, until its provisioning succeeds."""
         self._until(component, self._check(component), within)
 
     def _check(self, component: str) -> Callable[[], object]:
@@ -63,10 +62,10 @@ class Startup:
         return checks.get(component) or (lambda: self._check_service(component))
 
     def _postgres(self) -> str:
-        remark = ""
+        created = ""
         if not self._runs("postgres"):
-            remark = self._blueprint.postgres.prepare(self._blueprint.secrets["POSTGRES_PASSWORD"])
-        return self._engine("postgres", remark)
+            created = self._blueprint.postgres.prepare(self._blueprint.secrets["POSTGRES_PASSWORD"])
+        return self._engine("postgres", created)
 
     def _nats(self) -> str:
         return self._engine("nats")
@@ -83,11 +82,11 @@ class Startup:
     def _connect(self) -> str:
         return self._engine("connect")
 
-    def _engine(self, name: str, remark: str = "") -> str:
+    def _engine(self, name: str, detail: str = "") -> str:
         self._supervisor.start(name)
         self.ready(name, ENGINE_SECONDS)
-        where = f"{HOST}:{self._blueprint.ports[name]}"
-        return f"{where}  {remark}".rstrip()
+        address = f"{HOST}:{self._blueprint.ports[name]}"
+        return f"{address}  {detail}".rstrip()
 
     def _service(self, name: str) -> str:
         self._supervisor.start(name)
@@ -105,7 +104,7 @@ class Startup:
 
     def _keeper(self) -> str:
         self._supervisor.start("keeper")
-        return "restores connectors, topics and roles that are lost"
+        return "repairs connectors, topics and roles"
 
     def _flow(self) -> str:
         try:
@@ -128,14 +127,14 @@ class Startup:
             raise TimeoutError(f"answers {error.code} {error.read(500).decode(errors='replace')}") from error
 
     def _until(self, component: str, check: Callable[[], object], within: float) -> None:
-        """Poll, and give up early on a process that ends again and again."""
-        seen: set[int] = set()
+        """Polls `check`; gives up early on a process that ends again and again."""
+        pids: set[int] = set()
 
         def attempt() -> None:
             state = self._supervisor.states()[component]
-            seen.add(state.pid)
-            if len(seen - {0}) > RESTARTS_UNTIL_HOPELESS:
-                raise StepFailed(self._account(component, "ends as soon as it has started"))
+            pids.add(state.pid)
+            if len(pids - {0}) > MAX_RESTARTS:
+                raise StepFailed(self._with_log(component, "ends as soon as it has started"))
             check()
 
         began = time.monotonic()
@@ -145,10 +144,11 @@ class Startup:
             raise
         except Exception as error:
             waited = time.monotonic() - began
-            said = f"{type(error).__name__}: {error}".splitlines()[0]
-            raise StepFailed(self._account(component, f"not ready after {waited:.0f} s ({said})")) from error
+            description = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise StepFailed(self._with_log(component, f"not ready after {waited:.0f} s ({description})")) from error
 
-    def _account(self, component: str, what: str) -> str:
+    def _with_log(self, component: str, problem: str) -> str:
+        """The problem and the end of the component's log."""
         log = self._blueprint.layout.log_of(component)
         lines = log.read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN:] if log.exists() else []
-        return "\n".join([f"{component}: {what}. The end of {log}:", *(f"    {line}" for line in lines)])
+        return "\n".join([f"{component}: {problem}. The end of {log}:", *(f"    {line}" for line in lines)])

@@ -1,9 +1,10 @@
 """The supervisor: its configuration, and its remote interface.
 
-Supervisor starts a process again whenever it ends. One that ends within a second of its start is tried again after 1,
-2, 3 ... seconds without ever being given up, so a stack that lost an engine for an hour comes back by itself.
+Supervisor restarts every process that ends. A process that ends within a second of its start is restarted after 1, 2, 3
+... seconds, without a limit, so a stack recovers by itself after an engine was down for an hour.
 """
 
+import base64
 import http.client
 import os
 import pwd
@@ -23,11 +24,12 @@ from infra.native.ports import HOST
 from infra.steps import StepFailed, poll
 
 MARKER = "STACK_FOLDER"
-"""In the environment of the supervisor and all that it starts: by it a stack's processes are known, never by name."""
+"""A variable in the environment of the supervisor and its processes: it marks the processes of a stack."""
 
 LOG_BYTES, LOG_FILES = 10_000_000, 3
-"""A component's log takes at most LOG_BYTES * (LOG_FILES + 1)."""
+"""The logs of a component take at most LOG_BYTES * (LOG_FILES + 1)."""
 
+USER = "stack"
 ALREADY_STARTED, NOT_RUNNING = 60, 70
 UP = frozenset({"STARTING", "RUNNING", "BACKOFF"})
 ANSWER_SECONDS = 10.0
@@ -35,16 +37,23 @@ ANSWER_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class ProcessState:
-    """What the supervisor knows of one process; times are seconds."""
+    """The state of one process.
+
+    Attributes:
+        state: the supervisor's word, such as RUNNING or BACKOFF.
+        pid: 0 while it does not run.
+        uptime: seconds.
+        error: why it could not be started, or "".
+    """
 
     state: str
     pid: int
     uptime: int
-    complaint: str
+    error: str
 
 
 def render(layout: Layout, components: Sequence[Component], port: int, password: str) -> str:
-    """The supervisor's configuration file. It holds secrets and belongs in a file of mode 600."""
+    """The text of the supervisor's configuration. It holds secrets: its file needs mode 600."""
     parts = [_supervisor_section(layout, port, password), *(_program_section(layout, part) for part in components)]
     return "\n".join(parts)
 
@@ -53,18 +62,18 @@ def _supervisor_section(layout: Layout, port: int, password: str) -> str:
     user = f"user={pwd.getpwuid(os.geteuid()).pw_name}\n" if os.geteuid() == 0 else ""
     return f"""[supervisord]
 nodaemon=true
-{user}directory={_plain(CHECKOUT)}
-logfile={_plain(layout.logs / "supervisor.log")}
+{user}directory={_escaped(CHECKOUT)}
+logfile={_escaped(layout.logs / "supervisor.log")}
 logfile_maxbytes={LOG_BYTES}
 logfile_backups={LOG_FILES}
-pidfile={_plain(layout.run / "supervisor.pid")}
-childlogdir={_plain(layout.logs)}
+pidfile={_escaped(layout.run / "supervisor.pid")}
+childlogdir={_escaped(layout.logs)}
 strip_ansi=false
 minfds=1024
 
 [inet_http_server]
 port={HOST}:{port}
-username=stack
+username={USER}
 password={password}
 
 [rpcinterface:supervisor]
@@ -73,11 +82,11 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 
 
 def _program_section(layout: Layout, component: Component) -> str:
-    environment = ",".join(f'{name}="{_plain(value)}"' for name, value in sorted(component.environment.items()))
+    environment = ",".join(f'{name}="{_escaped(value)}"' for name, value in sorted(component.environment.items()))
     return f"""[program:{component.name}]
-command={_plain(shlex.join(component.command))}
+command={_escaped(shlex.join(component.command))}
 environment={environment}
-directory={_plain(component.folder)}
+directory={_escaped(component.folder)}
 autostart=false
 autorestart=true
 startsecs=1
@@ -87,25 +96,25 @@ stopwaitsecs={component.stop_seconds}
 stopasgroup=false
 killasgroup=true
 redirect_stderr=true
-stdout_logfile={_plain(layout.log_of(component.name))}
+stdout_logfile={_escaped(layout.log_of(component.name))}
 stdout_logfile_maxbytes={LOG_BYTES}
 stdout_logfile_backups={LOG_FILES}
 """
 
 
-def _plain(value: object) -> str:
-    """As supervisor's file wants it: `%` begins an expression there."""
+def _escaped(value: object) -> str:
+    """The value as the configuration file needs it: `%` starts an expression there."""
     return str(value).replace("%", "%%")
 
 
 def environment_of_supervisor(layout: Layout) -> dict[str, str]:
-    """A bare environment, the same whoever calls: what a process needs is written in its own section."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR") if name in os.environ}
-    return kept | {MARKER: str(layout.folder), "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
+    """A minimal environment that does not depend on the caller's; each process has its own variables beside it."""
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR") if name in os.environ}
+    return inherited | {MARKER: str(layout.folder), "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
 
 
 class _Transport(xmlrpc.client.Transport):
-    """One that gives up: another program on the port may take a connection and never answer."""
+    """A transport with a time limit: another program on the port may accept a connection and never answer."""
 
     def make_connection(self, host: "xmlrpc.client._HostType") -> http.client.HTTPConnection:
         connection = super().make_connection(host)
@@ -113,8 +122,8 @@ class _Transport(xmlrpc.client.Transport):
         return connection
 
 
-BESIDE_US = '"$0" "$@" >/dev/null & echo $!'
-"""A shell that is gone at once: the supervisor is nobody's child, so nobody has to wait for it."""
+DETACHED = '"$0" "$@" >/dev/null & echo $!'
+"""Starts the supervisor from a shell that prints its process id and ends: the supervisor is not our child."""
 
 
 class Supervisor:
@@ -122,10 +131,13 @@ class Supervisor:
 
     def __init__(self, layout: Layout, port: int, password: str) -> None:
         self._layout = layout
-        self._address = f"http://stack:{password}@{HOST}:{port}/RPC2"
+        self._address = f"http://{HOST}:{port}/RPC2"
+        # In a header: an error of xmlrpc shows the address, and a password in it.
+        login = base64.b64encode(f"{USER}:{password}".encode()).decode("ascii")
+        self._headers = [("Authorization", f"Basic {login}")]
 
     def _call(self, method: str, *arguments: object) -> Any:
-        with xmlrpc.client.ServerProxy(self._address, _Transport(), allow_none=True) as proxy:
+        with xmlrpc.client.ServerProxy(self._address, _Transport(headers=self._headers), allow_none=True) as proxy:
             return getattr(proxy, method)(*arguments)
 
     def is_up(self) -> bool:
@@ -135,12 +147,12 @@ class Supervisor:
             return False
 
     def launch(self) -> None:
-        """Start it in a session of its own, so that closing the terminal or Ctrl-C does not reach it."""
+        """Starts the supervisor in a session of its own, where Ctrl-C and a closed terminal do not reach it."""
         config = str(self._layout.run / "supervisord.conf")
         errors = self._layout.logs / "supervisor.err"
         with errors.open("wb") as stderr:
             started = subprocess.run(
-                ["sh", "-c", BESIDE_US, str(engines.supervisord()), "-c", config],
+                ["sh", "-c", DETACHED, str(engines.supervisord()), "-c", config],
                 cwd=CHECKOUT,
                 env=environment_of_supervisor(self._layout),
                 stdin=subprocess.DEVNULL,
@@ -160,7 +172,7 @@ class Supervisor:
         poll(check, within=15.0)
 
     def apply_configuration(self) -> list[str]:
-        """Take the written configuration over; the processes whose section changed are stopped. Answers their names."""
+        """Reads the written configuration again and stops the processes whose section changed; returns their names."""
         [[added, changed, removed]] = self._call("supervisor.reloadConfig")
         for name in [*changed, *removed]:
             self.stop([name])
@@ -176,21 +188,21 @@ class Supervisor:
         }
 
     def start(self, name: str) -> None:
-        """Nothing happens to one that runs; one that waits for its next attempt does not have to wait any longer."""
+        """Starts a process without waiting; a running one is not touched, a waiting restart happens at once."""
         if self.states()[name].state == "BACKOFF":
             self.stop([name])
         self._tolerating(ALREADY_STARTED, "supervisor.startProcess", name, False)
 
     def stop(self, names: Sequence[str]) -> None:
-        """Ask all to stop, and wait; the supervisor itself kills what outlives its time."""
+        """Stops the processes and waits; the supervisor kills those that exceed their time."""
         for name in names:
             self._tolerating(NOT_RUNNING, "supervisor.stopProcess", name, False)
 
         def check() -> None:
             states = self.states()
-            left = [name for name in names if states[name].state not in ("STOPPED", "EXITED", "FATAL")]
-            if left:
-                raise TimeoutError(f"still running: {', '.join(left)}")
+            running = [name for name in names if states[name].state not in ("STOPPED", "EXITED", "FATAL")]
+            if running:
+                raise TimeoutError(f"still running: {', '.join(running)}")
 
         poll(check, within=60.0, every=0.05)
 

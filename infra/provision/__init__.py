@@ -1,6 +1,7 @@
-"""Bring the engines into the state that the services expect, and keep them there.
+"""Brings the engines into the state that the services need, and keeps them there.
 
-Every function here compares what is with what is declared (infra/kafka/topics.json, infra/debezium/*.json, the roles
-of postgres.py) and changes only what differs, so each may run at any time and any number of times. The local stack
-calls them one by one while the engines come up; in containers, and later in both, the keeper runs them all again.
+Each `reconcile` function compares an engine with what is declared (infra/kafka/topics.json,
+infra/debezium/outbox.json, the roles of postgres.py, the users of mongo.py) and changes only what differs. It may run
+at any time and any number of times. The native stack calls these functions while the engines start. The keeper calls
+them again and again in both stacks.
 """

@@ -1,29 +1,29 @@
-"""`python -m infra.provision keep|once|check|resend|probe`.
+"""`python -m infra.provision keep|once|check|resnapshot|probe`.
 
-keep    puts back what is lost, without end (the keeper)
-once    all stages, once
-check   fails unless the connectors run
-resend  sends every row again that the outboxes hold (after Kafka and JetStream both lost their data)
-probe   measures how an event flows from each outbox to the stream
+keep        repairs what differs from what is declared, until it is stopped (the keeper)
+once        does the same once
+check       fails unless the connectors run
+resnapshot  makes Debezium send the outboxes again from a snapshot (after Kafka and JetStream both lost their data)
+probe       measures how long an event takes from each outbox to the stream
 """
 
 import argparse
 import asyncio
 import logging
 
-from infra.provision import connectors, kafka, keeper, lost_events, mongo, postgres, probe
+from infra.provision import connectors, kafka, keeper, mongo, postgres, probe, recreated_topics
 from infra.provision.settings import Settings
 
 
 async def once(settings: Settings) -> None:
-    """All stages in order, each of which must succeed."""
+    """Reconciles every engine; each step must succeed."""
     changes = await postgres.reconcile(settings)
     changes += await postgres.drop_lost_slots(settings)
     changes += mongo.reconcile(settings)
     changes += kafka.reconcile(settings)
     changes += connectors.reconcile(settings)
-    changes += await lost_events.resend(settings)
-    print("\n".join(changes) or "all is as declared")
+    changes += await recreated_topics.reconcile(settings)
+    print("\n".join(changes) or "nothing differs from what is declared")
 
 
 async def report_probe(settings: Settings, within: float) -> None:
@@ -35,8 +35,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m infra.provision", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("command", choices=("keep", "once", "check", "resend", "probe"))
-    parser.add_argument("--within", type=float, default=30.0, help="seconds that the probe may take")
+    parser.add_argument("command", choices=("keep", "once", "check", "resnapshot", "probe"))
+    parser.add_argument("--within", type=float, default=30.0, help="seconds until the probe fails")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -48,8 +48,8 @@ def main() -> None:
             asyncio.run(once(settings))
         case "check":
             connectors.check_running(settings)
-        case "resend":
-            print("\n".join(connectors.resend(settings)))
+        case "resnapshot":
+            print("\n".join(connectors.resnapshot_outboxes(settings)))
         case "probe":
             asyncio.run(report_probe(settings, arguments.within))
 

@@ -1,7 +1,8 @@
-"""The connectors of infra/debezium/*.json: registered, kept equal to their files, and started again when they failed.
+"""The two Debezium connectors: registered, kept equal to their template, and restarted when they have failed.
 
-The files go to Connect as they are. Passwords and addresses in them are `${env:NAME}`, which Connect's worker looks up
-in its own environment when it starts a connector, so that none is stored in Kafka or shown by the REST API.
+infra/debezium/outbox.json is the template of both; `<service>` and `<SERVICE>` in it stand for the service's name.
+Passwords and addresses are `${env:NAME}`: Connect's worker reads them from its own environment when it starts a
+connector, so they are neither stored in Kafka nor shown by the REST API.
 """
 
 import json
@@ -13,10 +14,10 @@ from pathlib import Path
 
 import httpx
 
-from infra.provision.settings import Settings
+from infra.provision.settings import SERVICES, Settings
 from infra.steps import poll
 
-CONNECTORS_FOLDER = Path(__file__).parents[1] / "debezium"
+TEMPLATE = Path(__file__).parents[1] / "debezium" / "outbox.json"
 TIMEOUT_SECONDS = 10.0
 
 
@@ -26,30 +27,39 @@ class NotRunning(Exception):
 
 @dataclass(frozen=True)
 class Connector:
+    """A connector's name and its configuration as Connect's REST API takes it."""
+
     name: str
     config: dict[str, str]
 
 
-def declared_connectors(folder: Path = CONNECTORS_FOLDER) -> list[Connector]:
-    files = [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))]
-    return [Connector(file["name"], file["config"]) for file in files]
+def declared_connectors(template: Path = TEMPLATE) -> list[Connector]:
+    """One connector for each service with an outbox."""
+    text = template.read_text(encoding="utf-8")
+    return [_connector(text, service) for service in SERVICES]
+
+
+def _connector(template: str, service: str) -> Connector:
+    filled = json.loads(template.replace("<service>", service).replace("<SERVICE>", service.upper()))
+    return Connector(filled["name"], filled["config"])
 
 
 @contextmanager
 def connect_api(settings: Settings) -> Iterator[httpx.Client]:
+    """A client of Connect's REST API, logged in."""
     login = (settings.connect_username, settings.connect_password.get_secret_value())
     with httpx.Client(base_url=settings.connect_url, auth=login, timeout=TIMEOUT_SECONDS) as api:
         yield api
 
 
 def check_open(settings: Settings) -> None:
-    """Raises until Connect serves requests; its port is open, and answers 404, some time before that."""
+    """Raises until Connect serves requests. For a while after it opened its port, it answers 404."""
     with connect_api(settings) as api:
         api.get("/connectors").raise_for_status()
 
 
 def reconcile(settings: Settings) -> list[str]:
-    """Register what is missing or differs, and start what failed again; answers what was changed."""
+    """Registers connectors that are missing or differ, and restarts failed ones; returns what was changed."""
     with connect_api(settings) as api:
         return [change for connector in declared_connectors() for change in _reconcile_one(api, connector)]
 
@@ -60,16 +70,16 @@ def _reconcile_one(api: httpx.Client, connector: Connector) -> list[str]:
         actual.raise_for_status()
     if actual.is_error or actual.json() != connector.config | {"name": connector.name}:
         api.put(f"/connectors/{connector.name}/config", json=connector.config).raise_for_status()
-        return [f"connector {connector.name}"]
+        return [f"registered the connector {connector.name}"]
     states = _states(api, connector.name)
     if "STOPPED" in states:
-        # Left half-way by resend().
+        # An interrupted resnapshot_outboxes() leaves a connector stopped.
         api.put(f"/connectors/{connector.name}/resume").raise_for_status()
-        return [f"resumed {connector.name}"]
+        return [f"resumed the connector {connector.name}"]
     if "FAILED" in states:
         only_failed = {"includeTasks": "true", "onlyFailed": "true"}
         api.post(f"/connectors/{connector.name}/restart", params=only_failed).raise_for_status()
-        return [f"restarted {connector.name}"]
+        return [f"restarted the connector {connector.name}"]
     return []
 
 
@@ -82,27 +92,27 @@ def check_running(settings: Settings) -> None:
                 raise NotRunning(f"{connector.name} and its task: {', '.join(states) or 'unknown'}")
 
 
-def resend(settings: Settings) -> list[str]:
-    """Send every row again that the outboxes still hold: for event topics that lost what was in them.
+def resnapshot_outboxes(settings: Settings) -> list[str]:
+    """Makes Debezium send every row that the outboxes still hold, again, from a snapshot.
 
-    A connector without a position begins with a snapshot of its outbox. Readers know repeated events by their id and
-    by the aggregate's version.
+    For event topics that have lost their records. A connector without an offset starts with a snapshot of its outbox.
+    Consumers recognise repeated events by their id and by the aggregate's version.
     """
     with connect_api(settings) as api:
         for connector in declared_connectors():
             api.put(f"/connectors/{connector.name}/stop").raise_for_status()
-            poll(partial(_forget_position, api, connector.name), within=TIMEOUT_SECONDS)
+            poll(partial(_delete_offset, api, connector.name), within=TIMEOUT_SECONDS)
             api.put(f"/connectors/{connector.name}/resume").raise_for_status()
-    return [f"{connector.name} sends its outbox again" for connector in declared_connectors()]
+    return [f"{connector.name} takes a new snapshot of its outbox" for connector in declared_connectors()]
 
 
-def _forget_position(api: httpx.Client, name: str) -> None:
-    """Refused until the task has really stopped."""
+def _delete_offset(api: httpx.Client, name: str) -> None:
+    """Connect refuses this until the task has stopped."""
     api.delete(f"/connectors/{name}/offsets").raise_for_status()
 
 
 def _states(api: httpx.Client, name: str) -> list[str]:
-    """The states of the connector and of its task; nothing while Connect does not know them yet."""
+    """The states of the connector and of its task; empty while Connect does not know the connector yet."""
     answer = api.get(f"/connectors/{name}/status")
     if answer.status_code == httpx.codes.NOT_FOUND:
         return []

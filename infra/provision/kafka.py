@@ -1,4 +1,4 @@
-"""The topics of infra/kafka/topics.json: created when missing, and their options put back when changed."""
+"""The topics of infra/kafka/topics.json: created when missing, and their options restored when changed."""
 
 import json
 from dataclasses import dataclass
@@ -19,10 +19,13 @@ from infra.provision.settings import Settings
 
 TOPICS_FILE = Path(__file__).parents[1] / "kafka" / "topics.json"
 TIMEOUT_SECONDS = 10.0
+EVENTS_PREFIX = "events."
 
 
 @dataclass(frozen=True)
 class Topic:
+    """A topic with the options that topics.json gives it."""
+
     name: str
     partitions: int
     config: dict[str, str]
@@ -33,19 +36,17 @@ def declared_topics(file: Path = TOPICS_FILE) -> list[Topic]:
     return [Topic(name, topic["partitions"], topic["config"]) for name, topic in topics.items()]
 
 
-EVENTS_PREFIX = "events."
-
-
 def event_topic_ids(settings: Settings) -> dict[str, str]:
-    """Kafka's own ids of the topics that hold events; a topic that is made anew gets another one."""
+    """The ids of the event topics by name; a recreated topic has another id."""
     names = [topic.name for topic in declared_topics() if topic.name.startswith(EVENTS_PREFIX)]
-    admin = _admin(settings)  # a name for it: the answers never come from a client that was collected
+    # The variable keeps the client alive: futures of a garbage-collected AdminClient never complete.
+    admin = _admin(settings)
     described = admin.describe_topics(TopicCollection(names), request_timeout=TIMEOUT_SECONDS)
     return {name: str(answer.result(timeout=TIMEOUT_SECONDS).topic_id) for name, answer in described.items()}
 
 
 def reconcile(settings: Settings) -> list[str]:
-    """Make Kafka's topics equal the declared ones; answers what was changed. Nothing is ever deleted."""
+    """Creates missing topics, adds partitions and restores options; returns what was changed. It deletes nothing."""
     admin = _admin(settings)
     existing = {
         name: len(topic.partitions) for name, topic in admin.list_topics(timeout=TIMEOUT_SECONDS).topics.items()
@@ -62,7 +63,7 @@ def _admin(settings: Settings) -> AdminClient:
             **settings.kafka_login(),
             "socket.connection.setup.timeout.ms": 5_000,
             "reconnect.backoff.max.ms": 500,
-            # What goes wrong comes back as an exception; a broker that is still starting is no news.
+            # Errors come back as exceptions. The log would repeat them while a broker starts.
             "log_level": 2,
         }
     )
@@ -76,34 +77,37 @@ def _create(admin: AdminClient, topics: list[Topic]) -> list[str]:
         try:
             created.result(timeout=TIMEOUT_SECONDS)
         except KafkaException as error:
-            # An earlier attempt whose answer was lost, or another one at the same time.
+            # Created by an earlier attempt whose answer was lost, or by another process at the same time.
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
-    return [f"topic {topic.name}" for topic in topics]
+    return [f"created the topic {topic.name}" for topic in topics]
 
 
 def _add_partitions(admin: AdminClient, topics: list[Topic], existing: dict[str, int]) -> list[str]:
-    """Kafka can only add: an aggregate's later events may go to another partition, which the versions absorb."""
+    """Kafka can only add partitions.
+
+    Later events of an aggregate may then go to another partition; consumers put them in order by version.
+    """
     short = [NewPartitions(topic.name, topic.partitions) for topic in topics if existing[topic.name] < topic.partitions]
     if not short:
         return []
     for grown in admin.create_partitions(short).values():
         grown.result(timeout=TIMEOUT_SECONDS)
-    return [f"partitions of {partitions.topic}" for partitions in short]
+    return [f"added partitions to {partitions.topic}" for partitions in short]
 
 
 def _restore_options(admin: AdminClient, topics: list[Topic]) -> list[str]:
     if not topics:
         return []
-    wanted = {topic.name: topic.config for topic in topics}
-    described = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in wanted])
+    declared = {topic.name: topic.config for topic in topics}
+    described = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in declared])
     changes = []
     for resource, answer in described.items():
         actual = answer.result(timeout=TIMEOUT_SECONDS)
-        different = {option: value for option, value in wanted[resource.name].items() if actual[option].value != value}
-        if different:
-            _set_options(admin, resource.name, different)
-            changes.append(f"{', '.join(different)} of {resource.name}")
+        changed = {option: value for option, value in declared[resource.name].items() if actual[option].value != value}
+        if changed:
+            _set_options(admin, resource.name, changed)
+            changes.append(f"restored {', '.join(changed)} of {resource.name}")
     return changes
 
 

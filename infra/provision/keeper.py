@@ -1,8 +1,8 @@
-"""The keeper: puts back, every few seconds and without end, what infra.provision declares.
+"""The keeper: compares the engines with what infra.provision declares, every few seconds, and repairs what differs.
 
-It starts a connector again whose task failed for good, drops a slot that the server gave up, creates roles, topics and
-connectors again after an engine lost them, and has the outboxes sent again when the event topics had to be made anew.
-While an engine is away it waits; while nothing differs it only reads.
+It restarts failed connectors, drops invalidated slots, recreates roles, users, topics and connectors that an engine
+lost, restores changed privileges and options, and resnapshots the outboxes into recreated event topics. While an
+engine is down it retries every second. While nothing differs it only reads.
 """
 
 import asyncio
@@ -16,59 +16,58 @@ import httpx
 from confluent_kafka import KafkaException
 from pymongo.errors import PyMongoError
 
-from infra.provision import connectors, kafka, lost_events, mongo, postgres
+from infra.provision import connectors, kafka, mongo, postgres, recreated_topics
 from infra.provision.settings import Settings
 
 logger = logging.getLogger("keeper")
 
 ENGINE_IS_AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, PyMongoError, KafkaException, httpx.HTTPError)
-"""What an engine that is down, starting or refusing raises; anything else is a fault of this program and ends it."""
+"""Errors of an engine that is down, starting or refusing. Any other error is a bug and ends the keeper."""
 
-INTERVAL_SECONDS = 10.0
 RETRY_SECONDS = 1.0
 
 
 @dataclass
 class Task:
-    """One thing to keep in order, and the last complaint about it: each is logged once, not at every attempt."""
+    """One kind of repair. An error is logged once, not at every attempt."""
 
     name: str
     reconcile: Callable[[], Awaitable[list[str]]]
     every: int = 1
-    """Look in each round, or only in every second, third ... one while all is in order."""
-    complaint: str = ""
+    """Runs in every n-th round; after an error in each round until it succeeds."""
+    last_error: str = ""
     rounds: int = 0
 
     async def run(self) -> bool:
-        """True when all is as declared."""
+        """Whether the engine now is as declared."""
         self.rounds += 1
-        if not self.complaint and (self.rounds - 1) % self.every:
+        if not self.last_error and (self.rounds - 1) % self.every:
             return True
         try:
             for change in await self.reconcile():
                 logger.info("%s: %s", self.name, change)
         except ENGINE_IS_AWAY as error:
-            complaint = f"{type(error).__name__}: {error}".splitlines()[0]
-            if complaint != self.complaint:
-                logger.warning("%s: not in order yet: %s", self.name, complaint)
-            self.complaint = complaint
+            description = f"{type(error).__name__}: {error}".splitlines()[0]
+            if description != self.last_error:
+                logger.warning("%s: failed, will retry: %s", self.name, description)
+            self.last_error = description
             return False
-        if self.complaint:
-            logger.info("%s: in order again", self.name)
-        self.complaint = ""
+        if self.last_error:
+            logger.info("%s: succeeded after the failure", self.name)
+        self.last_error = ""
         return True
 
 
 async def keep(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT."""
+    """Runs until SIGTERM or SIGINT."""
     tasks = [
         Task("postgres", lambda: postgres.reconcile(settings)),
         Task("slots", lambda: postgres.drop_lost_slots(settings)),
-        # MongoDB writes three lines to its log for each client that comes.
+        # MongoDB logs three lines for each new connection.
         Task("mongo", lambda: asyncio.to_thread(mongo.reconcile, settings), every=3),
         Task("topics", lambda: asyncio.to_thread(kafka.reconcile, settings)),
         Task("connectors", lambda: asyncio.to_thread(connectors.reconcile, settings)),
-        Task("lost events", lambda: lost_events.resend(settings)),
+        Task("recreated topics", lambda: recreated_topics.reconcile(settings)),
     ]
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -76,7 +75,7 @@ async def keep(settings: Settings) -> None:
     while not stop.is_set():
         in_order = [await task.run() for task in tasks]
         try:
-            async with asyncio.timeout(INTERVAL_SECONDS if all(in_order) else RETRY_SECONDS):
+            async with asyncio.timeout(settings.keeper_interval_seconds if all(in_order) else RETRY_SECONDS):
                 await stop.wait()
         except TimeoutError:
             continue

@@ -1,6 +1,6 @@
-"""The administrator, and the history service's user, who may read and write the database `history` and nothing else."""
+"""MongoDB's users: the administrator, and the history service's user, which may use the database `history` only."""
 
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from pymongo import MongoClient
@@ -12,39 +12,51 @@ TIMEOUT_MILLISECONDS = 5_000
 AUTHENTICATION_FAILED = 18
 
 
+class Login(NamedTuple):
+    """User, password and database of a MongoDB URL."""
+
+    user: str
+    password: str
+    database: str
+
+
 def reconcile(settings: Settings) -> list[str]:
-    """Create the users that are missing; answers what was created."""
+    """Creates the users that are missing and puts changed roles back; returns what was changed."""
     try:
         return _reconcile_history(settings)
     except OperationFailure as error:
         if error.code != AUTHENTICATION_FAILED:
             raise
     _create_administrator(settings)
-    return ["administrator", *_reconcile_history(settings)]
+    return ["created the administrator", *_reconcile_history(settings)]
 
 
 def _reconcile_history(settings: Settings) -> list[str]:
-    name, password, database = _account(settings.mongodb_url.get_secret_value())
+    login = _login(settings.mongodb_url.get_secret_value())
+    roles = [{"role": "readWrite", "db": login.database}]
     with _client(settings.mongodb_admin_url.get_secret_value()) as client:
-        if client.admin.command("usersInfo", name)["users"]:
-            return []
-        roles = [{"role": "readWrite", "db": database}]
-        client.admin.command("createUser", name, pwd=password, roles=roles)
-        return [f"user {name}"]
+        users = client.admin.command("usersInfo", login.user)["users"]
+        if not users:
+            client.admin.command("createUser", login.user, pwd=login.password, roles=roles)
+            return [f"created the user {login.user}"]
+        if users[0]["roles"] != roles:
+            client.admin.command("updateUser", login.user, roles=roles)
+            return [f"restored the roles of the user {login.user}"]
+        return []
 
 
 def _create_administrator(settings: Settings) -> None:
-    """MongoDB lets a client on its own machine create the first user without a password, and only the first."""
-    name, password, _ = _account(settings.mongodb_admin_url.get_secret_value())
+    """Creates the first user: MongoDB lets a client on its own machine create it without a login."""
+    login = _login(settings.mongodb_admin_url.get_secret_value())
     address = urlsplit(settings.mongodb_admin_url.get_secret_value())
     with _client(f"mongodb://{address.hostname}:{address.port}/?directConnection=true") as client:
-        client.admin.command("createUser", name, pwd=password, roles=["root"])
+        client.admin.command("createUser", login.user, pwd=login.password, roles=["root"])
 
 
 def _client(url: str) -> MongoClient[dict[str, Any]]:
     return MongoClient(url, serverSelectionTimeoutMS=TIMEOUT_MILLISECONDS, connectTimeoutMS=TIMEOUT_MILLISECONDS)
 
 
-def _account(url: str) -> tuple[str, str, str]:
+def _login(url: str) -> Login:
     parts = urlsplit(url)
-    return unquote(parts.username or ""), unquote(parts.password or ""), parts.path.strip("/")
+    return Login(unquote(parts.username or ""), unquote(parts.password or ""), parts.path.strip("/"))

@@ -1,20 +1,36 @@
-"""A database and a login role for each service, and a replication role that may read nothing but its outbox.
+"""PostgreSQL's roles, databases and privileges: a database, a login role and a replication role for each service.
 
-The services create their own tables and publication (schema.sql), and let their replication role read the outbox.
+The services create their own tables and publication, and let their replication role read the outbox and no other table.
 """
 
-from typing import Any
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import asyncpg
 
+from infra.provision.scram import verifier
 from infra.provision.settings import SERVICES, Settings
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 
 
+class Role(NamedTuple):
+    """A role that has to exist."""
+
+    name: str
+    password: str
+    replicates: bool
+
+    @property
+    def attributes(self) -> str:
+        return "LOGIN REPLICATION" if self.replicates else "LOGIN NOREPLICATION"
+
+
 async def reconcile(settings: Settings) -> list[str]:
-    """Create what is missing; answers what was created. Passwords are set once: the stack never changes them."""
+    """Creates what is missing and restores changed privileges; returns what was changed.
+
+    A role gets its password when it is created; the stack never changes it.
+    """
     connection = await asyncpg.connect(settings.postgres_url.get_secret_value(), timeout=CONNECT_TIMEOUT_SECONDS)
     try:
         return [change for service in SERVICES for change in await _reconcile_service(connection, settings, service)]
@@ -22,37 +38,44 @@ async def reconcile(settings: Settings) -> list[str]:
         await connection.close()
 
 
-async def _reconcile_service(connection: "asyncpg.Connection[Any]", settings: Settings, service: str) -> list[str]:
+async def _reconcile_service(connection: asyncpg.Connection, settings: Settings, service: str) -> list[str]:
     database = f"{service}_service"
     password = unquote(urlsplit(settings.database_url(service)).password or "")
-    changes = []
-    if not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", database):
-        await connection.execute(f"CREATE ROLE {database} LOGIN PASSWORD {_literal(password)}")
-        changes.append(f"role {database}")
-    if not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", f"{database}_cdc"):
-        secret = _literal(settings.cdc_password(service))
-        await connection.execute(f"CREATE ROLE {database}_cdc LOGIN REPLICATION PASSWORD {secret}")
-        changes.append(f"role {database}_cdc")
+    roles = [
+        Role(database, password, replicates=False),
+        Role(f"{database}_cdc", settings.cdc_password(service), replicates=True),
+    ]
+    changes = [change for role in roles for change in await _reconcile_role(connection, role)]
     if not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", database):
         await connection.execute(f"CREATE DATABASE {database} OWNER {database}")
-        changes.append(f"database {database}")
+        changes.append(f"created the database {database}")
     if await connection.fetchval("SELECT has_database_privilege('public', $1, 'CONNECT')", database):
-        # By default every role may enter every database.
+        # By default every role may connect to every database.
         await connection.execute(f"REVOKE CONNECT, TEMPORARY ON DATABASE {database} FROM PUBLIC")
-    if not await connection.fetchval("SELECT has_database_privilege($1, $2, 'CONNECT')", f"{database}_cdc", database):
-        await connection.execute(f"GRANT CONNECT ON DATABASE {database} TO {database}_cdc")
+        changes.append(f"revoked CONNECT on {database} from PUBLIC")
+    for role in roles:
+        if not await connection.fetchval("SELECT has_database_privilege($1, $2, 'CONNECT')", role.name, database):
+            await connection.execute(f"GRANT CONNECT ON DATABASE {database} TO {role.name}")
+            changes.append(f"granted CONNECT on {database} to {role.name}")
     return changes
 
 
-def _literal(text: str) -> str:
-    """A quoted SQL string; role passwords cannot be query parameters."""
-    return "'" + text.replace("'", "''") + "'"
+async def _reconcile_role(connection: asyncpg.Connection, role: Role) -> list[str]:
+    found = await connection.fetchrow("SELECT rolcanlogin, rolreplication FROM pg_roles WHERE rolname = $1", role.name)
+    if found is None:
+        # A role's password cannot be a query parameter. The verifier is base64 and needs no quoting.
+        await connection.execute(f"CREATE ROLE {role.name} {role.attributes} PASSWORD '{verifier(role.password)}'")
+        return [f"created the role {role.name}"]
+    if (found["rolcanlogin"], found["rolreplication"]) != (True, role.replicates):
+        await connection.execute(f"ALTER ROLE {role.name} {role.attributes}")
+        return [f"restored the attributes of the role {role.name}"]
+    return []
 
 
 async def drop_lost_slots(settings: Settings) -> list[str]:
-    """Drop the outbox slots that the server gave up (they held more WAL back than max_slot_wal_keep_size).
+    """Drops the outbox slots that the server has invalidated because they held back more than max_slot_wal_keep_size.
 
-    Such a slot can never be read again and stops its connector; without it the connector makes a new one and sends the
+    Debezium cannot read an invalidated slot, and its task fails. Without the slot it creates a new one and sends the
     outbox again from a snapshot.
     """
     connection = await asyncpg.connect(settings.postgres_url.get_secret_value(), timeout=CONNECT_TIMEOUT_SECONDS)

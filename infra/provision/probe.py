@@ -1,6 +1,7 @@
-"""Does an event really flow? One outbox row for each service, and the wait until it arrives in JetStream.
+"""Measures how long an event takes from the outbox of each service to JetStream, and so proves that events flow.
 
-The row takes the whole road: PostgreSQL's log, Debezium, Kafka, bridge, stream. No service consumes its subject.
+The event takes the whole data path: PostgreSQL's write-ahead log, Debezium, Kafka, bridge, stream. No service consumes
+it.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ INSERT = "INSERT INTO outbox (aggregatetype, aggregateid, type, payload) VALUES 
 
 
 async def check_open(settings: Settings) -> None:
-    """Raises until NATS serves requests with the stack's token and JetStream is on."""
+    """Raises until NATS accepts the stack's token and JetStream answers."""
     client = await nats.connect(
         settings.nats_url,
         token=settings.nats_token.get_secret_value(),
@@ -35,11 +36,15 @@ async def check_open(settings: Settings) -> None:
 
 
 async def _ignore(_error: Exception) -> None:
-    """The client would print what `connect` raises anyway."""
+    """By default the client would also print the error that `connect` raises."""
 
 
 async def measure(settings: Settings, within: float) -> dict[str, float]:
-    """Milliseconds from the commit to the arrival, by service; TimeoutError names the services that did not arrive."""
+    """Milliseconds from commit to arrival, by service.
+
+    Raises:
+        TimeoutError: an event did not arrive within `within` seconds; the text names its service.
+    """
     client = await nats.connect(settings.nats_url, token=settings.nats_token.get_secret_value(), allow_reconnect=False)
     try:
         return await _measure(client, settings, within)
@@ -61,8 +66,8 @@ async def _measure(client: Client, settings: Settings, within: float) -> dict[st
                 if service is not None:
                     arrived[service] = (time.monotonic() - sent[service]) * 1000
     except (TimeoutError, nats.errors.TimeoutError):
-        lost = ", ".join(sorted(sent.keys() - arrived.keys()))
-        raise TimeoutError(f"no event arrived within {within:.0f} s from the outbox of: {lost}") from None
+        missing = ", ".join(sorted(sent.keys() - arrived.keys()))
+        raise TimeoutError(f"no event arrived within {within:.0f} s from the outbox of: {missing}") from None
     return arrived
 
 

@@ -1,6 +1,6 @@
-"""Where the engines are, read once from the environment; the names are the same in both stacks."""
+"""Addresses and passwords of the engines, read once from the environment; both stacks use the same names."""
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from runtime.settings import Settings as EnvironmentSettings
 from services.bridge.kafka_login import KafkaConfig, kafka_login
@@ -10,7 +10,7 @@ SERVICES = ("customer", "order")
 
 
 class Settings(EnvironmentSettings):
-    """One environment variable for each field, in capitals; none has a default."""
+    """One environment variable for each field, in capitals; no address and no password has a default."""
 
     postgres_url: SecretStr
     customer_database_url: SecretStr
@@ -27,6 +27,8 @@ class Settings(EnvironmentSettings):
     connect_password: SecretStr
     nats_url: str
     nats_token: SecretStr
+    keeper_interval_seconds: float = Field(default=10.0, gt=0)
+    """How long the keeper waits after a round without errors."""
 
     def database_url(self, service: str) -> str:
         urls = {"customer": self.customer_database_url, "order": self.order_database_url}

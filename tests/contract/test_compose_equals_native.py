@@ -11,7 +11,7 @@ import pytest
 
 from infra import credentials
 from infra.native import engines
-from infra.native.components import COMPONENTS, OPTIONAL_SETTINGS, Blueprint, Component
+from infra.native.components import COMPONENTS, KEEPER_SETTINGS, SERVICE_SETTINGS, Blueprint, Component
 from infra.native.layout import CHECKOUT, INFRA, Layout
 from infra.native.ports import PUBLIC, USUAL
 from infra.native.postgres import PostgresRunner
@@ -49,7 +49,7 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Component]:
     layout = Layout(tmp_path_factory.mktemp("native"))
     postgres = PostgresRunner("self", engines.postgres_folder(), layout.data / "postgres")
     secrets = credentials.ensure(layout.secrets)
-    settings = dict.fromkeys(OPTIONAL_SETTINGS, "set")
+    settings = dict.fromkeys((*SERVICE_SETTINGS, *KEEPER_SETTINGS), "set")
     blueprint = Blueprint(layout, USUAL, secrets, postgres, settings)
     return {component.name: component for component in blueprint.components()}
 
@@ -144,12 +144,6 @@ def test_connectors_take_addresses_and_passwords_from_the_environment_of_both_st
         referred = set(re.findall(r"\$\{env:(\w+)\}", json.dumps(connector.config)))
         assert referred <= set(compose["connect"]["environment"])
         assert referred <= set(native["connect"].environment)
-
-
-def test_the_connectors_of_the_services_differ_in_names_only() -> None:
-    customer, order = declared_connectors()
-    renamed = json.dumps(customer.config).replace("customer", "order").replace("CUSTOMER", "ORDER")
-    assert json.loads(renamed) == order.config
 
 
 def test_containers_are_reached_from_this_machine_only(compose: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The set-up: what is missing on a machine is said in one line, and nothing is fetched twice or unchecked."""
+"""The set-up names what a machine lacks in one line, and fetches nothing twice or unchecked."""
 
 import os
 import subprocess
@@ -37,13 +37,13 @@ def test_an_old_python_is_skipped(tmp_path: Path) -> None:
     assert find_python(tmp_path).stdout == "found hello\n"
 
 
-def test_a_python_without_optimizations_gives_way_to_any_other(tmp_path: Path) -> None:
+def test_a_python_without_optimizations_is_not_used_if_there_is_another(tmp_path: Path) -> None:
     program(tmp_path, "python3", 'case "$2" in *optimiz*) exit 1;; esac; [ "$1" = -c ] || echo "slow $1"')
     program(tmp_path, "python3.11", '[ "$1" = -c ] || echo "fast $1"')
     assert find_python(tmp_path).stdout == "fast hello\n"
 
 
-def test_a_python_without_optimizations_is_taken_where_there_is_no_other(tmp_path: Path) -> None:
+def test_a_python_without_optimizations_is_used_if_there_is_no_other(tmp_path: Path) -> None:
     program(tmp_path, "python3", 'case "$2" in *optimiz*) exit 1;; esac; [ "$1" = -c ] || echo "slow $1"')
     assert find_python(tmp_path).stdout == "slow hello\n"
 
@@ -57,7 +57,7 @@ def test_no_python_is_one_line_that_says_what_to_install(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("said", "version"),
+    ("output", "version"),
     [
         ('openjdk version "17.0.15" 2025-04-15', 17),
         ('openjdk version "21" 2023-09-19', 21),
@@ -65,26 +65,26 @@ def test_no_python_is_one_line_that_says_what_to_install(tmp_path: Path) -> None
         ("no such thing", 0),
     ],
 )
-def test_java_tells_its_version(said: str, version: int) -> None:
-    assert bootstrap.java_version(said) == version
+def test_the_feature_number_is_found_in_the_output_of_java(output: str, version: int) -> None:
+    assert bootstrap.java_version(output) == version
 
 
-def test_no_java_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_java_is_one_line_that_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("JAVA_HOME", raising=False)
     with pytest.raises(StepFailed, match=r"Java 17 or newer is needed and was not found: install it \(.*apt install"):
         bootstrap.require_java()
 
 
-def test_an_old_java_is_said_with_its_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_java_is_refused_with_its_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program(tmp_path, "java", "echo 'openjdk version \"11.0.2\"' >&2")
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.delenv("JAVA_HOME", raising=False)
-    with pytest.raises(StepFailed, match="here is Java 11"):
+    with pytest.raises(StepFailed, match="found Java 11"):
         bootstrap.require_java()
 
 
-def test_no_maven_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_maven_is_one_line_that_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(StepFailed, match=r"Maven.*apt install maven"):
         bootstrap.require_maven()
@@ -107,11 +107,11 @@ def bring_a_jar(folder: Path) -> None:
     (folder / "kafka" / "hello.jar").write_text("hello")
 
 
-def test_jars_with_the_locked_hashes_are_taken(stacks: Path) -> None:
-    assert not bootstrap.jars_are_there()
+def test_jars_with_the_locked_hashes_are_installed(stacks: Path) -> None:
+    assert not bootstrap.jars_are_installed()
     bootstrap.fetch_jars()
     assert (stacks / "jars" / "kafka" / "hello.jar").read_text() == "hello"
-    assert bootstrap.jars_are_there()
+    assert bootstrap.jars_are_installed()
 
 
 def test_a_jar_with_another_hash_is_refused_by_name(stacks: Path) -> None:
@@ -125,4 +125,4 @@ def test_jars_are_fetched_again_when_their_lock_changed(stacks: Path) -> None:
     bootstrap.fetch_jars()
     with (stacks / "jars.sha256").open("a") as lock:
         lock.write(f"{'0' * 64}  kafka/new.jar\n")
-    assert not bootstrap.jars_are_there()
+    assert not bootstrap.jars_are_installed()

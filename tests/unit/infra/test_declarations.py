@@ -1,4 +1,6 @@
-"""What is declared for Kafka and Debezium keeps the promises of the design."""
+"""The declared topics and connectors have the options that the guarantees depend on."""
+
+import json
 
 import pytest
 
@@ -15,6 +17,20 @@ def test_each_service_has_a_connector_slot_and_publication_of_its_own() -> None:
         assert connector.config["slot.name"] == connector.config["publication.name"] == f"{service}_outbox"
         assert connector.config["database.dbname"] == f"{service}_service"
         assert connector.config["database.user"] == f"{service}_service_cdc"
+
+
+def test_no_placeholder_of_the_template_is_left_in_a_connector() -> None:
+    for connector in CONNECTORS:
+        assert "<" not in json.dumps({**connector.config, "transforms.outbox.route.topic.regex": ""})
+
+
+def test_the_connectors_differ_only_in_what_is_named_after_their_service() -> None:
+    customer, order = (connector.config for connector in CONNECTORS)
+    named_after_the_service = {
+        "topic.prefix", "database.dbname", "database.user", "database.password", "slot.name", "publication.name"
+    }  # fmt: skip
+    assert {option for option in customer if customer[option] != order[option]} == named_after_the_service
+    assert customer.keys() == order.keys()
 
 
 @pytest.mark.parametrize("connector", CONNECTORS, ids=lambda connector: connector.name)
@@ -44,6 +60,9 @@ def test_events_are_on_disk_before_they_are_acknowledged() -> None:
     assert all(topic.config["flush.messages"] == "1" for topic in events)
 
 
-def test_missing_settings_are_all_named() -> None:
-    with pytest.raises(SystemExit, match=r"POSTGRES_URL, .*NATS_TOKEN"):
+def test_missing_settings_are_all_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
         Settings.read({})
+    errors = capsys.readouterr().err
+    for name in ("POSTGRES_URL", "MONGODB_URL", "KAFKA_PASSWORD", "CONNECT_PASSWORD", "NATS_TOKEN"):
+        assert f"setting {name}: field required" in errors

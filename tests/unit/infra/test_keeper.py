@@ -1,4 +1,4 @@
-"""The keeper complains once, says when it is over, and knows when the outboxes have to be sent again."""
+"""The keeper logs an error once and logs its end, and detects recreated event topics."""
 
 import logging
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from infra.provision.keeper import Task
-from infra.provision.lost_events import must_resend
+from infra.provision.recreated_topics import needs_resnapshot
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
-async def test_an_engine_that_is_away_is_complained_of_once_and_its_return_is_told(
+async def test_a_repeated_error_is_logged_once_and_so_is_its_end(
     log: pytest.LogCaptureFixture,
 ) -> None:
     answers: Iterator[Exception | None] = iter([OSError("refused"), OSError("refused"), None, None])
@@ -27,15 +27,15 @@ async def test_an_engine_that_is_away_is_complained_of_once_and_its_return_is_to
 
     task = Task("topics", reconcile)
     assert [await task.run() for _ in range(4)] == [False, False, True, True]
-    assert log.messages == ["topics: not in order yet: OSError: refused", "topics: in order again"]
+    assert log.messages == ["topics: failed, will retry: OSError: refused", "topics: succeeded after the failure"]
 
 
-async def test_a_task_may_look_less_often_but_in_each_round_while_it_is_not_in_order() -> None:
+async def test_a_task_of_every_third_round_runs_in_each_round_until_an_error_is_over() -> None:
     answers: Iterator[Exception | None] = iter([OSError("refused"), None, None])
-    looked: list[int] = []
+    ran: list[int] = []
 
     async def reconcile() -> list[str]:
-        looked.append(task.rounds)
+        ran.append(task.rounds)
         if (error := next(answers)) is not None:
             raise error
         return []
@@ -43,10 +43,10 @@ async def test_a_task_may_look_less_often_but_in_each_round_while_it_is_not_in_o
     task = Task("mongo", reconcile, every=3)
     for _ in range(6):
         await task.run()
-    assert looked == [1, 2, 4]
+    assert ran == [1, 2, 4]
 
 
-async def test_a_fault_of_the_keeper_itself_is_not_swallowed() -> None:
+async def test_an_error_that_no_engine_raises_ends_the_keeper() -> None:
     async def reconcile() -> list[str]:
         raise KeyError("a bug")
 
@@ -54,14 +54,14 @@ async def test_a_fault_of_the_keeper_itself_is_not_swallowed() -> None:
         await Task("topics", reconcile).run()
 
 
-def test_the_outboxes_are_sent_again_into_topics_that_were_made_anew_or_are_gone() -> None:
-    noted = {"events.customer": "a", "events.order": "b"}
-    assert must_resend(noted, {"events.customer": "a", "events.order": "c"})
-    assert must_resend(noted, {"events.customer": "a"})
+def test_a_recreated_and_a_missing_event_topic_need_a_resnapshot() -> None:
+    stored = {"events.customer": "a", "events.order": "b"}
+    assert needs_resnapshot(stored, {"events.customer": "a", "events.order": "c"})
+    assert needs_resnapshot(stored, {"events.customer": "a"})
 
 
-def test_nothing_is_sent_again_into_the_same_topics_or_beside_new_ones() -> None:
-    noted = {"events.customer": "a"}
-    assert not must_resend(noted, noted)
-    assert not must_resend(noted, {"events.customer": "a", "events.order": "b"})
-    assert not must_resend({}, {"events.order": "b"})
+def test_unchanged_and_new_event_topics_need_no_resnapshot() -> None:
+    stored = {"events.customer": "a"}
+    assert not needs_resnapshot(stored, stored)
+    assert not needs_resnapshot(stored, {"events.customer": "a", "events.order": "b"})
+    assert not needs_resnapshot({}, {"events.order": "b"})

@@ -1,4 +1,4 @@
-"""Ports: the usual one where it is free, another otherwise, the same again, and never one that somebody else holds."""
+"""A component gets its usual port if it is free, otherwise another; it keeps it, and never takes one in use."""
 
 import socket
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ def test_ports_are_remembered() -> None:
     assert choose(DEFAULT, remembered, running=(), taken=())["postgres"] == 6000
 
 
-def test_a_remembered_port_that_was_taken_meanwhile_is_given_up(all_free: set[int]) -> None:
+def test_a_remembered_port_that_is_in_use_is_replaced(all_free: set[int]) -> None:
     all_free.add(6000)
     assert choose(DEFAULT, {**USUAL, "postgres": 6000}, running=(), taken=())["postgres"] == 5432
 
@@ -68,13 +68,15 @@ def test_no_two_components_share_a_port() -> None:
 
 
 @pytest.mark.usefixtures("all_free")
-def test_a_named_stack_leaves_the_default_service_ports_alone() -> None:
+def test_a_named_stack_does_not_take_the_default_service_ports() -> None:
     chosen = choose(NAMED, remembered={}, running=(), taken=())
     assert not {chosen[name] for name in PUBLIC} & {USUAL[name] for name in PUBLIC}
 
 
 @pytest.mark.parametrize("component", PUBLIC)
-def test_a_taken_service_port_is_said_with_its_number_and_its_setting(component: str, all_free: set[int]) -> None:
+def test_an_error_about_a_service_port_in_use_names_the_port_and_its_setting(
+    component: str, all_free: set[int]
+) -> None:
     all_free.add(USUAL[component])
     with pytest.raises(StepFailed, match=rf"port {USUAL[component]}.*{PUBLIC[component]}="):
         choose(DEFAULT, remembered={}, running=(), taken=())
@@ -88,17 +90,16 @@ def test_a_setting_chooses_a_service_port_in_any_stack() -> None:
 
 
 @pytest.mark.parametrize("text", ["eighty", "0", "65536", "-1", "8 1", "٨"])
-def test_a_port_that_is_none_is_refused(text: str) -> None:
+def test_a_setting_that_is_no_port_number_is_refused(text: str) -> None:
     with pytest.raises(StepFailed, match="ORDER_PORT"):
         PortPlan(True, {"ORDER_PORT": text}).fixed("order")
 
 
-def test_a_port_is_free_only_when_nobody_listens(held_port: int) -> None:
+def test_a_port_that_a_program_listens_on_is_not_free(held_port: int) -> None:
     assert not ports.is_free(held_port)
 
 
-def test_the_ports_of_other_stacks_are_read_from_their_folders(tmp_path: Path) -> None:
+def test_the_ports_of_several_stacks_are_read_from_their_files(tmp_path: Path) -> None:
     for name, number in (("main", 5432), ("other", 5433)):
-        (tmp_path / name).mkdir()
-        ports.remember(tmp_path / name / "ports.json", {"postgres": number})
-    assert ports.of_other_stacks(tmp_path, own=tmp_path / "main" / "ports.json") == {5433}
+        ports.remember(tmp_path / name, {"postgres": number})
+    assert ports.remembered_in([tmp_path / "main", tmp_path / "other", tmp_path / "never-up"]) == {5432, 5433}
