@@ -220,8 +220,8 @@ MUTANTS = [
     Mutant(
         "partitions are mixed in a chain",
         BRIDGE,
-        "sorted(messages[:MAX_CHAIN], key=lambda message: message.partition_subjects)",
-        "[*messages[:MAX_CHAIN]]",
+        "sorted(messages[:MAX_PIPELINED], key=lambda message: message.partition_subjects)",
+        "[*messages[:MAX_PIPELINED]]",
     ),
     Mutant(
         "a batch is not atomic",

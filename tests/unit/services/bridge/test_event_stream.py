@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.bridge.event_stream import MAX_BATCH, MAX_CHAIN, EventStream
+from services.bridge.event_stream import MAX_BATCH, MAX_PIPELINED, EventStream
 from services.bridge.jetstream import RepeatInBatch
 from services.bridge.translate import Message, translate
 from tests import builders
@@ -66,14 +66,14 @@ async def _open(writer: FakeWriter) -> EventStream:
     return stream
 
 
-@pytest.mark.parametrize("count", [1, 2, MAX_CHAIN])
+@pytest.mark.parametrize("count", [1, 2, MAX_PIPELINED])
 async def test_a_few_messages_are_one_chain(count: int) -> None:
     writer = FakeWriter()
     await (await _open(writer)).append(_messages(count))
     assert writer.publishes == [("chain", count)]
 
 
-@pytest.mark.parametrize("count", [MAX_CHAIN + 1, MAX_BATCH])
+@pytest.mark.parametrize("count", [MAX_PIPELINED + 1, MAX_BATCH])
 async def test_many_messages_are_one_atomic_batch(count: int) -> None:
     writer = FakeWriter()
     await (await _open(writer)).append(_messages(count))

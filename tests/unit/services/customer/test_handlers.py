@@ -33,4 +33,4 @@ async def test_the_present_state_of_every_customer_is_sent_again_in_batches() ->
     customers = FakeCustomers(*(builders.customer(customer_id=number) for number in range(1, 6)))
     assert await republish(customers, batch=2) == 5
     assert [row.aggregate_id for row in customers.outbox] == ["1", "2", "3", "4", "5"]
-    assert customers.statements == ["begin", "lock_next_customers", "append"] * 3
+    assert customers.statements == ["begin", "lock_next_customers", "append"] * 4  # the last one finds no more rows

@@ -69,4 +69,4 @@ async def test_the_present_state_of_every_order_is_sent_again_in_batches() -> No
     orders = FakeOrders(*(builders.order(order_id=number) for number in range(1, 6)))
     assert await republish(orders, batch=2) == 5
     assert [row.aggregate_id for row in orders.outbox] == ["1", "2", "3", "4", "5"]
-    assert orders.statements == ["begin", "lock_next_orders", "append"] * 3
+    assert orders.statements == ["begin", "lock_next_orders", "append"] * 4  # the last one finds no more rows
