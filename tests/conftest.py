@@ -6,6 +6,7 @@ TEST_STACK names another one than `test`.
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,17 @@ pytest.register_assert_rewrite(
 
 ATTEMPTS_UNSEEN = 8
 """An event about a row that stays unknown is given up after 6 s instead of a minute."""
+
+
+TIME_LIMITS = {"unit": 60, "architecture": 60, "contract": 60, "chaos": 1_800}
+"""Seconds for one test, its fixtures included, by folder; elsewhere pyproject.toml's `timeout`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        if folder in TIME_LIMITS:
+            item.add_marker(pytest.mark.timeout(TIME_LIMITS[folder]))
 
 
 @pytest.fixture(scope="session")

@@ -24,8 +24,6 @@ STOP_SECONDS = 10.0
 
 TOKEN = "sonly-for-the-tests"
 
-Headers = list[tuple[str, str | bytes | None]]
-
 
 @asynccontextmanager
 async def fresh_database(admin_url: str) -> AsyncIterator[str]:
@@ -128,8 +126,10 @@ class KafkaTopics:
 
     def _require_leaders(self, name: str, partitions: int) -> None:
         # Kafka answers that a topic is made before its broker has taken up the lead of each partition.
-        latest: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        asked = {TopicPartition(name, number): latest for number in range(partitions)}
+        asked = {
+            TopicPartition(name, number): OffsetSpec.latest()  # type: ignore[no-untyped-call]
+            for number in range(partitions)
+        }
         try:
             for end in self._admin.list_offsets(asked).values():
                 end.result(KAFKA_SECONDS)
@@ -144,7 +144,11 @@ class KafkaTopics:
     def write(self, topic: str, events: Sequence[tuple[int, str, bytes]]) -> None:
         """Writes (partition, event id, payload) records with the headers that Debezium writes."""
         for partition, event_id, payload in events:
-            headers: Headers = [("id", event_id.encode()), ("type", b"OrderCreated"), ("traceparent", None)]
+            headers: list[tuple[str, str | bytes | None]] = [
+                ("id", event_id.encode()),
+                ("type", b"OrderCreated"),
+                ("traceparent", None),
+            ]
             self._producer.produce(topic, payload, event_id, partition, headers=headers)
         assert self._producer.flush(KAFKA_SECONDS) == 0
 

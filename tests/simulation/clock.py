@@ -21,7 +21,7 @@ class Deadlock(Exception):
 
 
 class _Timers:
-    """In the place of the selector: instead of waiting for `timeout` seconds, adds them to the time."""
+    """Replaces the selector: it does not wait for `timeout` seconds, but adds them to the time."""
 
     def __init__(self) -> None:
         self.now = 0.0

@@ -1,4 +1,4 @@
-"""In the place of uvicorn and the network: runs an ASGI application in a simulated process, and hands it requests.
+"""Replaces uvicorn and the network: runs an ASGI application in a simulated process, and gives it requests.
 
 The application is the one that production serves: its routes, its errors as problems, its workers in its lifespan.
 Nothing here or in Starlette's path for asynchronous handlers uses a thread or a clock.

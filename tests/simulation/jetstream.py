@@ -21,7 +21,7 @@ Json = dict[str, Any]
 API = "$JS.API."
 ACKS = "$JS.ACK."
 UNSUBSCRIBE = "UNSUB"
-"""In the place of a subject; the reply names the inbox of the subscription that ends."""
+"""Replaces the subject in a message of the protocol; the reply names the inbox of the subscription that ends."""
 TIME = "2026-01-01T00:00:00Z"
 STREAM_NOT_FOUND = {"code": 404, "err_code": 10059, "description": "stream not found"}
 CONSUMER_NOT_FOUND = {"code": 404, "err_code": 10014, "description": "consumer not found"}

@@ -68,7 +68,7 @@ def _orders(ledger: Ledger, plan: Plan, rows: Mapping[int, Order]) -> Iterator[s
                 if (row.customer_id, row.total) != ledger.requested[action.number]:
                     yield f"{action} was sent as {ledger.requested[action.number]} and stored as {row}"
     totals = {action.total for action in plan.actions if isinstance(action, PlaceOrder)}
-    yield from (f"nobody asked for {row}" for row in rows.values() if row.total not in totals)
+    yield from (f"no client asked for {row}" for row in rows.values() if row.total not in totals)
 
 
 def _difference(

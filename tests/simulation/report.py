@@ -16,7 +16,7 @@ def describe_failure(seed: int) -> str:
     return "\n".join(
         [
             f"seed {seed} violates: {violation}",
-            f"again: python -m tests.simulation --seed {seed}",
+            f"replay: python -m tests.simulation --seed {seed}",
             "",
             f"Shrunk from {_size(plan)} to {_size(small)}:",
             str(small),

@@ -95,7 +95,7 @@ async def _run_schedule(system: System) -> None:
 def _give_up(system: System, answered: bool) -> None:
     differences = list(system.invariants.differences())
     if not answered:
-        differences.append("a client has got no answer")
+        differences.append("a client has no answer")
     raise Violation(f"no convergence in {CONVERGENCE_SECONDS:.0f} s: " + "; ".join(differences))
 
 
@@ -121,7 +121,7 @@ async def _end(system: System) -> None:
 
 
 def _on_unhandled(world: World, error: BaseException | None) -> None:
-    """An error in a task or callback that nobody awaits."""
+    """An error in a task or callback that no task awaits."""
     if error is not None and not isinstance(error, Crashed | Violation):
         world.violate(f"unhandled: {error!r}")
 

@@ -119,7 +119,7 @@ class Transaction:
         return result
 
     async def _query(self, query: Callable[[], T]) -> T:
-        """A statement that waits for nobody."""
+        """A statement that waits for no lock."""
 
         async def effect() -> T:
             return query()

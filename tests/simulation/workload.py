@@ -15,7 +15,7 @@ from tests.simulation.plan import (
 LIMITS = (0, 2_000, 5_000, 5_000, 100_000)
 TOTALS = (1_000, 1_000, 2_000, 3_000)
 STRANGER = 1_000
-"""Numbers from here on belong to customers that nobody creates."""
+"""Numbers from here on belong to customers that are never created."""
 MOST_ORDERS = 12
 
 KEYED_ODDS = 0.6

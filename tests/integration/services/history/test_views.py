@@ -11,6 +11,7 @@ from pymongo import MongoClient
 from contracts.money import Money
 from runtime.retrying import retry_transient
 from services.history.events import CustomerState, OrderState, ViewEvent
+from services.history.generations import Generations
 from services.history.projection import project
 from services.history.views import TRANSIENT_ERRORS, Generation, ViewBeingBuilt, Views
 
@@ -134,6 +135,26 @@ async def test_reads_go_to_the_generation_that_was_swapped_in_by_another_instanc
         assert await views.find_order(42) is None
         await other.swap(second)
     assert await views.find_order(42) is not None
+
+
+class CountedViews(Views):
+    """Counts the looks at the document that says which generation is live."""
+
+    looks = 0
+
+    async def look(self) -> Generations:
+        self.looks += 1
+        return await super().look()
+
+
+async def test_a_read_of_a_known_live_generation_needs_one_look_after_it(mongodb_url: str) -> None:
+    with closing(CountedViews(mongodb_url)) as views:
+        await views.swap(await _begin(views, _customer()))
+        assert await views.find_customer(7) is not None
+        views.looks = 0
+        for _ in range(3):
+            assert await views.find_customer(7) is not None
+        assert views.looks == 3
 
 
 async def test_an_answer_of_a_generation_that_was_dropped_meanwhile_is_not_given(

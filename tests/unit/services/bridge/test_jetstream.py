@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from messaging.streams import STREAM_DEFAULTS, STREAMS
 from services.bridge.jetstream import BATCH_COMMIT, BATCH_ID, EXPECTED_LAST_SEQUENCE, EventsWriter
 from services.bridge.translate import Message, translate
 from tests import builders
@@ -71,3 +73,34 @@ async def test_the_messages_of_a_chain_are_all_sent_before_the_first_answer_and_
     assert [headers[EXPECTED_LAST_SEQUENCE] for _, headers in client.sent] == [str(7 + n) for n in range(12)]
     client.answering.set()
     assert await publishing == (12, 19)
+
+
+class Api:
+    """JetStream's API of a stream that ends with message 3, with these consumers by the last sequence delivered."""
+
+    is_closed = False
+    stats: Mapping[str, int] = {"reconnects": 0}
+
+    def __init__(self, **delivered: int) -> None:
+        self._delivered = delivered
+        self.deleted: list[str] = []
+
+    async def request(self, subject: str, *_: object, **__: object) -> Answer:
+        call = subject.removeprefix("$JS.API.")
+        answer: dict[str, Any] = {}
+        if call.startswith("STREAM."):
+            name = call.split(".")[2]
+            answer = {"state": {"last_seq": 3}, "config": {"name": name, **STREAM_DEFAULTS, **STREAMS[name]}}
+        elif call.startswith("CONSUMER.LIST"):
+            infos = [{"name": name, "delivered": {"stream_seq": last}} for name, last in self._delivered.items()]
+            answer = {"consumers": infos}
+        elif call.startswith("CONSUMER.DELETE"):
+            self.deleted.append(call.split(".")[-1])
+        return Answer(json.dumps(answer).encode())
+
+
+async def test_opening_deletes_the_consumers_beyond_the_end_before_the_first_append() -> None:
+    # Later would be too late: the refilled stream would reach their positions, and they would skip what is before.
+    api = Api(customer=3, order=4, history_a=0)
+    assert await _writer(api).open() == 3
+    assert api.deleted == ["order"]

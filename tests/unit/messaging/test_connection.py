@@ -1,0 +1,82 @@
+"""The connection is opened in the background, so a service starts before its NATS server."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from messaging import connection as connection_module
+from messaging.connection import open_connection
+from tests.eventually import let_tasks_run
+
+
+class FakeClient:
+    drained = False
+
+    async def drain(self) -> None:
+        self.drained = True
+
+
+class Server:
+    """Lets clients connect when it is up."""
+
+    def __init__(self) -> None:
+        self.up = asyncio.Event()
+        self.client = FakeClient()
+        self.asked: list[tuple[str, str, str]] = []
+
+    async def connect(self, url: str, token: str, name: str) -> FakeClient:
+        self.asked.append((url, token, name))
+        await self.up.wait()
+        return self.client
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Server]:
+    def start() -> Server:
+        server = Server()
+        monkeypatch.setattr(connection_module, "connect", server.connect)
+        return server
+
+    return start
+
+
+async def test_whoever_asks_before_the_server_is_up_gets_the_client_when_it_is(server: Callable[[], Server]) -> None:
+    nats = server()
+    async with open_connection("nats://127.0.0.1:1", "token", "order") as stream:
+        asking = [asyncio.create_task(stream.client()) for _ in range(2)]
+        await let_tasks_run()
+        assert not any(task.done() for task in asking)
+        nats.up.set()
+        clients: list[Any] = await asyncio.gather(*asking)
+        assert clients == [nats.client] * 2
+    assert nats.asked == [("nats://127.0.0.1:1", "token", "order")]
+
+
+async def test_one_that_stops_waiting_does_not_stop_the_opening_for_the_others(server: Callable[[], Server]) -> None:
+    nats = server()
+    async with open_connection("nats://127.0.0.1:1", "token", "order") as stream:
+        impatient, patient = (asyncio.create_task(stream.client()) for _ in range(2))
+        await let_tasks_run()
+        impatient.cancel()
+        await asyncio.wait({impatient})
+        nats.up.set()
+        client: Any = await patient
+        assert client is nats.client
+
+
+async def test_an_open_connection_is_drained_at_the_end(server: Callable[[], Server]) -> None:
+    nats = server()
+    nats.up.set()
+    async with open_connection("nats://127.0.0.1:1", "token", "order") as stream:
+        await stream.client()
+    assert nats.client.drained
+
+
+async def test_an_opening_that_still_waits_is_cancelled_at_the_end(server: Callable[[], Server]) -> None:
+    nats = server()
+    async with open_connection("nats://127.0.0.1:1", "token", "order"):
+        await let_tasks_run()
+    assert not nats.client.drained
+    assert [task for task in asyncio.all_tasks() if task.get_name() == "connection to NATS"] == []
