@@ -1,4 +1,4 @@
-"""Clients and operators at work: they send requests over HTTP, and check each answer as soon as they have it.
+"""Clients at work: they send requests over HTTP, and check each answer as soon as they have it.
 
 A client that gets no answer, or a 503, sends its request again if that is safe: reads, cancellations, and requests with
 an idempotency key. Without a key it gives up, and the ledger notes that the outcome is unknown.
@@ -10,14 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 from contracts.money import to_amount
-from services.customer import handlers as customer_handlers
-from services.order import handlers as order_handlers
 from services.order.domain import Order, OrderState
 from storage.idempotency import KeyExpired
-from storage.postgres import TRANSIENT_ERRORS
+from tests.simulation import operator
 from tests.simulation.clock import pass_time
 from tests.simulation.http import Answer, HttpServer, Request
-from tests.simulation.ledger import OPERATOR, Ledger
+from tests.simulation.ledger import Ledger
 from tests.simulation.plan import (
     Action,
     CancelOrder,
@@ -28,13 +26,11 @@ from tests.simulation.plan import (
     Republish,
 )
 from tests.simulation.postgres import Database
-from tests.simulation.process import Life
-from tests.simulation.repositories import ORDERS, CustomerRepository, OrderRepository
+from tests.simulation.repositories import ORDERS
 from tests.simulation.world import Crashed, World
 
 RETRY_SECONDS = 0.2
 LOST_ANSWER_ODDS = 0.05
-REPUBLISH_BATCH = 3
 
 OK, NOT_FOUND, CONFLICT, KEY_REUSED, UNAVAILABLE = 200, 404, 409, 422, 503
 
@@ -86,7 +82,7 @@ class Clients:
             case ReadView():
                 await self._read_view(action)
             case Republish():
-                await self._republish(action)
+                await operator.republish(self.world, self.databases, action.service)
             case _:
                 assert_never(action)
 
@@ -94,7 +90,7 @@ class Clients:
 
     async def _create_customer(self, action: CreateCustomer) -> None:
         body = {"name": f"Customer {action.number}", "creditLimit": {"amount": to_amount(action.limit)}}
-        answer = await self._ask("customer", Request("POST", "/customers", body, _headers(action.key)))
+        answer = await self._ask("customer", Request("POST", "/customers", body, action.key))
         if answer is None:
             self.ledger.unknown_customers.add(action.number)
         elif self._is_one_of(answer, OK):
@@ -105,7 +101,7 @@ class Clients:
         customer_id = self.ledger.customers.get(action.customer, action.customer)
         self.ledger.requested[action.number] = customer_id, action.total
         body = {"customerId": customer_id, "orderTotal": {"amount": to_amount(action.total)}}
-        request = Request("POST", "/orders", body, _headers(action.key, action.wait))
+        request = Request("POST", "/orders", body, action.key, action.wait)
         copies = [asyncio.create_task(self._send_order(action.number, request)) for _ in range(action.copies)]
         for copy in copies:
             await copy
@@ -156,7 +152,7 @@ class Clients:
         order_id = await self._order_id(action.order)
         if order_id is None:
             return
-        answer = await self._ask("order", Request("GET", f"/orders/{order_id}", headers=_headers(None, action.wait)))
+        answer = await self._ask("order", Request("GET", f"/orders/{order_id}", wait=action.wait))
         if answer and self._is_one_of(answer, OK):
             self._check_state(order_id, answer.body["orderState"])
 
@@ -215,15 +211,24 @@ class Clients:
 
     async def _exchange(self, server: HttpServer, request: Request) -> Answer | None:
         """One request and its answer; None for a 503, a lost answer, or a server that was killed."""
+        sent = self.world.now
         task = server.start(request)
         await asyncio.wait([task])
         await self.world.pause()
         answer = self._result(task)
         self.world.note("client", "%s %s %s: %s", request.method, request.path, request.body, answer)
         if answer is None or answer.status != UNAVAILABLE:
+            self._check_wait(request, answer, self.world.now - sent)
             return answer
         self.world.require(answer.body["detail"] != str(KeyExpired()), "a key is gone, and no run takes that long")
         return None
+
+    def _check_wait(self, request: Request, answer: Answer | None, seconds: float) -> None:
+        """An order that is still PENDING is shown only after the time that the client wanted to wait."""
+        if request.wait and answer and answer.body.get("orderState") == OrderState.PENDING:
+            self.world.require(
+                seconds >= request.wait, "after %.1f s: %s is answered with %s", seconds, request, answer
+            )
 
     def _result(self, task: "asyncio.Task[Answer]") -> Answer | None:
         if task.cancelled():
@@ -234,29 +239,3 @@ class Clients:
         if not isinstance(error, Crashed):
             self.world.violate(f"a request failed: {error!r}")
         return None
-
-    # The operator
-
-    async def _republish(self, action: Republish) -> None:
-        """In a process of its own, which begins again after an outage."""
-        life = Life(OPERATOR, self.world)
-        while True:
-            try:
-                sent = await life.run(self._republish_once(action.service, life))
-            except TRANSIENT_ERRORS:
-                await pass_time(RETRY_SECONDS)
-            else:
-                self.world.note(OPERATOR, "republished %d states of %s", sent, action.service)
-                self.world.struck("states republished")
-                return
-
-    async def _republish_once(self, service: str, life: Life) -> int:
-        database = self.databases[service]
-        if service == "customer":
-            return await customer_handlers.republish(CustomerRepository(database, life), REPUBLISH_BATCH)
-        return await order_handlers.republish(OrderRepository(database, life), REPUBLISH_BATCH)
-
-
-def _headers(key: str | None, wait: int | None = None) -> dict[str, str]:
-    headers = {"idempotency-key": key} if key else {}
-    return headers | ({"prefer": f"wait={wait}"} if wait else {})

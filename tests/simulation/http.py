@@ -6,7 +6,7 @@ Nothing here or in Starlette's path for asynchronous handlers uses a thread or a
 
 import asyncio
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Scope
@@ -21,22 +21,28 @@ class Request:
 
     Attributes:
         body: the JSON document; None for no body.
-        headers: by name, in lower case.
+        key: the idempotency key.
+        wait: seconds of `Prefer: wait`.
     """
 
     method: str
     path: str
     body: Any = None
-    headers: dict[str, str] = field(default_factory=dict)
+    key: str | None = None
+    wait: int | None = None
 
     @property
     def is_repeatable(self) -> bool:
         """Whether a client that got no answer may send it again: whatever it does, it does once."""
-        return self.method == "GET" or self.path.endswith("/cancel") or "idempotency-key" in self.headers
+        return self.method == "GET" or self.path.endswith("/cancel") or self.key is not None
 
     def scope(self) -> Scope:
         """The request as ASGI describes it."""
-        headers = {"content-type": "application/json", **self.headers}
+        headers = {"content-type": "application/json"}
+        if self.key:
+            headers["idempotency-key"] = self.key
+        if self.wait:
+            headers["prefer"] = f"wait={self.wait}"
         return {
             "type": "http",
             "asgi": {"version": "3.0"},

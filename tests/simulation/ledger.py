@@ -5,12 +5,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from services.order.domain import Order, OrderState
+from tests.simulation import operator
 from tests.simulation.plan import CreateCustomer, PlaceOrder, Plan
 from tests.simulation.postgres import Database, LogEntry
 from tests.simulation.repositories import CUSTOMERS, ORDERS
-
-OPERATOR = "operator"
-"""The process that sends present states again."""
 
 
 @dataclass
@@ -106,10 +104,14 @@ def _cancellations(ledger: Ledger, rows: Mapping[int, Order]) -> Iterator[str]:
 def _events(databases: Mapping[str, Database]) -> Iterator[str]:
     """Each state and each decision was sent once by its service; the operator sends states that were sent before."""
     log = [entry for database in databases.values() for entry in database.log]
-    sent = Counter(_content(entry) for entry in log if entry.transaction.process != OPERATOR)
+    sent = Counter(_content(entry) for entry in log if entry.transaction.process != operator.NAME)
     yield from (f"{event} was sent {times} times" for event, times in sent.items() if times > 1)
     for entry in log:
-        if entry.transaction.process == OPERATOR and entry.row.aggregate_type == "order" and not sent[_content(entry)]:
+        if (
+            entry.transaction.process == operator.NAME
+            and entry.row.aggregate_type == "order"
+            and not sent[_content(entry)]
+        ):
             yield f"{_content(entry)} was republished, and is not a state that the order has had"
 
 

@@ -38,9 +38,13 @@ async def _kill(system: System, fault: Fault) -> None:
 
 async def _stop(system: System, fault: Fault) -> None:
     """In good order, as at a deployment; killed only if that takes too long."""
-    for process in _processes(system, fault.target):
+    stopping = [process for process in _processes(system, fault.target) if process.life]
+    for process in stopping:
         system.stop(process)
     await pass_time(fault.lasts)
+    for process in stopping:
+        if process.life is None:
+            system.world.struck(f"{process.name.partition('-')[0]} stopped in good order")
     await _kill(system, Fault(fault.at, fault.kind, fault.target))
 
 
@@ -196,5 +200,6 @@ def _draw_one(rng: random.Random, kind: str, times: Sequence[float]) -> Fault:
     if kind in ("kill", "stop") and rng.random() < 0.7:
         target += f"-{rng.randint(1, 2)}"
     at = round(rng.choice(times) + rng.choice(AFTER_SECONDS) * rng.random(), 4)
-    lasts = round(rng.choice((0.0, 0.1, 1.0, LONGEST_SECONDS)) * rng.random(), 3)
+    longest = rng.choice((1.0, LONGEST_SECONDS) if kind == "stop" else (0.0, 0.1, 1.0, LONGEST_SECONDS))
+    lasts = round(longest * rng.random(), 3)
     return Fault(at, kind, target, lasts, rng.randint(1, 20))
