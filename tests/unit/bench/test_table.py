@@ -4,7 +4,7 @@ from bench.figures import Section
 from bench.table import render
 
 
-def test_a_single_run_is_told_without_a_spread() -> None:
+def test_a_figure_of_a_single_run_is_shown_without_a_spread() -> None:
     section = Section("Throughput")
     section.add("APPROVED", "orders/s", 1234.5)
     assert render(section) == (
@@ -15,16 +15,16 @@ def test_a_single_run_is_told_without_a_spread() -> None:
     )
 
 
-def test_several_runs_are_told_as_their_median_and_its_spread() -> None:
+def test_a_figure_of_several_runs_is_shown_as_the_median_with_minimum_and_maximum() -> None:
     section = Section("Throughput")
     section.add("APPROVED", "orders/s", 1500.0, 1400.0, 1600.0)
     assert "| APPROVED | orders/s | 1,500 (1,400 - 1,600) |" in render(section)
 
 
-def test_percentiles_stand_beside_each_other_and_other_figures_in_a_table_of_their_own() -> None:
-    section = Section("Latency", notes=["From the moment at which the POST was due."])
-    section.add_line("POST to APPROVED", "ms", [{"p50": 15.0, "p99": 35.0}])
-    section.add_line("view behind", "ms", [{"p50": 8.0, "p99": 23.0}])
+def test_rows_with_the_same_columns_share_a_table_and_the_notes_follow() -> None:
+    section = Section("Latency", notes=["The time begins when the POST is due."])
+    section.add_columns("POST to APPROVED", "ms", [{"p50": 15.0, "p99": 35.0}])
+    section.add_columns("view behind", "ms", [{"p50": 8.0, "p99": 23.0}])
     section.add("mean of hop: bridge", "ms", 3.0)
     _, first, second, note = render(section).split("\n\n")
     assert first.splitlines()[0].split("|")[1:-1] == [" figure           ", " unit ", " p50 ", " p99 "]
@@ -33,4 +33,4 @@ def test_percentiles_stand_beside_each_other_and_other_figures_in_a_table_of_the
         "| view behind      | ms   |   8 |  23 |",
     ]
     assert second.splitlines()[2:] == ["| mean of hop: bridge | ms   |      3 |"]
-    assert note == "From the moment at which the POST was due."
+    assert note == "The time begins when the POST is due."
