@@ -36,6 +36,9 @@ class Backdoor:
     def fetchval(self, service: str, query: str, *arguments: Any) -> Any:
         return self._sql(service, lambda connection: connection.fetchval(query, *arguments))
 
+    def fetch(self, service: str, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        return self._sql(service, lambda connection: connection.fetch(query, *arguments))
+
     def append(self, aggregate: str, event_type: str, payload: str, aggregate_id: int = 1) -> None:
         """Commits a row in the outbox of the aggregate's service."""
         self.execute(aggregate, APPEND, aggregate, str(aggregate_id), event_type, payload)
@@ -69,6 +72,10 @@ class Backdoor:
             return str(message.subject), message.data or b""
 
         return self._nats(read)
+
+    def purge(self, stream: str) -> None:
+        """Deletes all messages of a stream."""
+        self._nats(lambda client: request(client, f"STREAM.PURGE.{stream}"))
 
     def redelivered(self, consumer: str) -> int:
         """How many messages the durable consumer has been given more than once and has not settled."""
