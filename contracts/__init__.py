@@ -1,1 +1,1 @@
-"""The wire language: JSON Schemas, golden examples, and the types that every message is made of."""
+"""The wire contract: a JSON Schema and a golden example of each event, and the types that events are built from."""

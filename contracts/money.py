@@ -1,7 +1,7 @@
-"""Money on the wire and in whole cents.
+"""Money: amounts on the wire, whole cents in the program.
 
-On the wire an amount is a JSON number with at most two decimals (`4`, `12.34`); everywhere else it is
-an `int` of cents, so that no sum ever rounds.
+On the wire an amount is a JSON number with at most two decimals (`4`, `12.34`). In the program it is an `int` of cents,
+so sums are exact.
 """
 
 from decimal import Decimal
@@ -11,7 +11,7 @@ from typing import Annotated, Self, cast
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 MAX_AMOUNT = 10**13
-"""The largest amount accepted. Its cents (10^15) are exact in a double, which is what JSON readers use."""
+"""The largest accepted amount. Its cents (10^15) are exact in a double, the type that most JSON readers use."""
 
 DECIMALS = 2
 
@@ -20,11 +20,11 @@ def to_cents(amount: object) -> int:
     """Converts an amount as parsed from JSON to whole cents, exactly.
 
     Args:
-        amount: int, Decimal or float; a float stands for the shortest decimal that reads back as it.
+        amount: int, Decimal or float. A float means the shortest decimal that parses to it.
 
     Raises:
-        ValueError: not a number (booleans and strings included), not finite, beyond
-            `MAX_AMOUNT`, or with more than two decimals.
+        ValueError: it is not a number (a boolean and a string are none), not finite, above `MAX_AMOUNT`, below its
+            negative, or has more than two decimals.
     """
     if isinstance(amount, bool) or not isinstance(amount, int | float | Decimal):
         raise ValueError("must be a number")  # noqa: TRY004 - pydantic reports ValueError, not TypeError
@@ -38,7 +38,8 @@ def to_cents(amount: object) -> int:
 
 
 def _cents_of_float(value: float) -> int:
-    # The cents are exact, so their quotient is the double nearest to an amount with two decimals: this one, or another.
+    # The double nearest to an amount with two decimals is its cents divided by 100, because both of these are exact.
+    # A value that differs from that quotient has more decimals.
     cents = round(value * 100)
     if cents / 100 != value:
         raise ValueError("must have at most two decimals")
@@ -46,12 +47,12 @@ def _cents_of_float(value: float) -> int:
 
 
 def _cents_of_decimal(value: Decimal) -> int:
-    # By digits, not by arithmetic: Decimal's operators round to the context's precision, and
-    # a fraction of 1E-999999999 would not fit into memory.
+    # Digits instead of arithmetic: Decimal's operators round to the precision of the context, and 1E-999999999 as a
+    # fraction does not fit into memory.
     sign, digits, exponent = value.as_tuple()
     if not any(digits):
         return 0
-    assert isinstance(exponent, int)  # finite, so the exponent is a number
+    assert isinstance(exponent, int)  # the value is finite
     surplus = -(exponent + DECIMALS)
     if surplus > 0:
         if len(digits) <= surplus or any(digits[-surplus:]):
@@ -62,9 +63,9 @@ def _cents_of_decimal(value: Decimal) -> int:
 
 
 def to_amount(cents: int) -> int | float:
-    """The JSON number for an amount: `400` cents are `4`, `1234` are `12.34`."""
+    """The JSON number of an amount: `4` for 400 cents, `12.34` for 1234."""
     whole, rest = divmod(cents, 100)
-    # A quotient of two exact integers is the double nearest to it, which prints as it should.
+    # Both integers are exact, so the quotient is the nearest double, and prints with two decimals at most.
     return cents / 100 if rest else whole
 
 
@@ -72,7 +73,7 @@ Cents = Annotated[int, BeforeValidator(to_cents), PlainSerializer(to_amount, ret
 
 
 class Money(BaseModel):
-    """`{"amount": 12.34}` on the wire, whole cents in the program; not negative."""
+    """`{"amount": 12.34}` on the wire, whole cents in the program; at least 0."""
 
     model_config = ConfigDict(frozen=True, strict=True, populate_by_name=True)
 
@@ -80,11 +81,11 @@ class Money(BaseModel):
 
     @classmethod
     def of(cls, cents: int) -> Self:
-        """The money that is `cents` cents, without going through an amount."""
+        """Money of so many cents."""
         return cast("Self", cls.model_construct(cents=cents))  # mypy's plugin takes it for Money
 
 
 class PositiveMoney(Money):
-    """Money, and some of it."""
+    """Money of at least one cent."""
 
     cents: Cents = Field(alias="amount", gt=0)

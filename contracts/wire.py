@@ -1,7 +1,7 @@
-"""The payload of events: how it is written and read.
+"""The JSON payload of an event.
 
-Written: camelCase keys, money as `{"amount": 4}`. Read: with strict types. Unknown fields are ignored, so a producer
-may add fields.
+It is written with camelCase keys and money as `{"amount": 4}`. It is read with strict types. Readers ignore unknown
+fields, so a producer can add a field without a change of its readers.
 """
 
 from typing import Annotated, Self
@@ -13,10 +13,10 @@ from pydantic.alias_generators import to_camel
 INT64_MAX = 2**63 - 1
 
 Id = Annotated[int, Field(ge=-(2**63), le=INT64_MAX)]
-"""An aggregate's id: what a PostgreSQL bigint holds."""
+"""An aggregate's id: a PostgreSQL bigint."""
 
 Version = Annotated[int, Field(ge=0, le=INT64_MAX)]
-"""1, 2, 3 ... for each aggregate; 0 if the event is about an aggregate that does not exist."""
+"""1, 2, 3 ... for each aggregate; 0 in an event about an aggregate that does not exist."""
 
 
 class UnreadablePayload(ValueError):
@@ -24,12 +24,12 @@ class UnreadablePayload(ValueError):
 
 
 class Event(BaseModel):
-    """Base of all events. Their wire names are in an EventRegistry, not in the class names."""
+    """Base of all events. The wire name of a class is in a registry (contracts/registry.py)."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
 
     def to_json(self) -> bytes:
-        """The payload for the outbox."""
+        """The payload, as the outbox stores it."""
         return orjson.dumps(self.model_dump(by_alias=True, exclude_none=True))
 
     @classmethod
@@ -37,7 +37,7 @@ class Event(BaseModel):
         """Reads a payload.
 
         Raises:
-            UnreadablePayload: broken JSON, a missing field or one of the wrong type.
+            UnreadablePayload: it is not JSON, or a field is missing or of the wrong type.
         """
         try:
             return cls.model_validate(orjson.loads(payload))

@@ -86,9 +86,13 @@ async def _audit(settings: Settings) -> tuple[Snapshot, Result]:
         snapshot = await sources.snapshot()
         first = audit(snapshot)
         if first:
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            await _pause_between_looks()
             snapshot = await sources.snapshot()
         return snapshot, compare(first, audit(snapshot), backlog=any(snapshot.backlog.values()))
+
+
+async def _pause_between_looks() -> None:
+    await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
 
 def _summary(snapshot: Snapshot) -> str:

@@ -36,7 +36,8 @@ async def dead_letters(client: Client, sequences: Collection[int] = ()) -> Async
         state = (await request(client, f"STREAM.INFO.{DEAD_LETTERS}"))["state"]
     except NotFoundError:
         return
-    for sequence in sorted(sequences) or range(state["first_seq"], state["last_seq"] + 1):
+    # A stream that never had a message says that its first sequence is 0.
+    for sequence in sorted(sequences) or range(max(1, state["first_seq"]), state["last_seq"] + 1):
         try:
             message = await client.jetstream().get_msg(DEAD_LETTERS, sequence)
         except NotFoundError:

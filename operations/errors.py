@@ -10,20 +10,42 @@ OUTAGES                   an engine does not answer; `outage` names it
 from collections.abc import Collection
 
 import asyncpg
-import nats.errors
 from confluent_kafka import KafkaException
+from nats.errors import (
+    ConnectionClosedError,
+    NoRespondersError,
+    NoServersError,
+    StaleConnectionError,
+    TimeoutError,  # noqa: A004 - NATS's own
+)
+from nats.js.errors import NoStreamResponseError, NotFoundError, ServiceUnavailableError
 
 from services.bridge.kafka import TopicsChanged
 from services.history.views import TRANSIENT_ERRORS as MONGODB_ERRORS
+from storage.postgres import TRANSIENT_ERRORS as POSTGRESQL_ERRORS
+
+NATS_ERRORS: tuple[type[Exception], ...] = (
+    NoServersError,
+    TimeoutError,
+    NoRespondersError,
+    ConnectionClosedError,
+    StaleConnectionError,
+    ServiceUnavailableError,
+    NoStreamResponseError,
+    NotFoundError,  # the stream was deleted while the command ran
+)
 
 ENGINES: tuple[tuple[str, tuple[type[Exception], ...]], ...] = (
     ("Kafka", (KafkaException, TopicsChanged)),
     ("MongoDB", MONGODB_ERRORS),
-    ("NATS", (nats.errors.Error,)),
-    # Last: asyncpg raises a plain OSError for a refused connection, and the errors of the others may be OSErrors too.
-    ("PostgreSQL", (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)),
+    ("NATS", NATS_ERRORS),
+    # Last: these include OSError, and errors of the other clients may be OSErrors too.
+    (
+        "PostgreSQL",
+        (*POSTGRESQL_ERRORS, asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError),
+    ),
 )
-"""By engine, the errors that its client raises while the engine is away or starting."""
+"""By engine, the errors of its client that only mean that the engine is away, starting or not set up yet."""
 
 OUTAGES: tuple[type[Exception], ...] = tuple(error for _, errors in ENGINES for error in errors)
 
@@ -54,5 +76,10 @@ class CannotRebuild(CannotDo):
 def outage(error: Exception) -> str:
     """What to tell the operator about one of OUTAGES."""
     engine = next(name for name, errors in ENGINES if isinstance(error, errors))
-    reason = " ".join(f"{type(error).__name__}: {error}".split())
-    return f"{engine} does not answer ({reason}); `make status` shows what runs, `make up` starts what does not"
+    return f"{engine} does not answer ({_reason(error)}); `make status` shows what runs, `make up` starts what does not"
+
+
+def _reason(error: Exception) -> str:
+    """The error's text in one line."""
+    text = error.args[0].str() if isinstance(error, KafkaException) else str(error)
+    return " ".join(text.split()) or type(error).__name__

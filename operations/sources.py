@@ -87,11 +87,12 @@ class Sources:
             infos = await consumer_infos(self.nats, EVENTS)
         except NotFoundError:
             return {}
-        wanted = {consumer_of(name).durable_name for name in (await self.views.look()).wanted}
+        of_the_view = {consumer_of(name).durable_name for name in (await self.views.look()).wanted}
         return {
             info["name"]: read_progress(info).left
             for info in infos
-            if info["config"].get("durable_name") and (info["name"] in wanted or not info["name"].startswith(VIEW.name))
+            if info["config"].get("durable_name")
+            and (info["name"] in of_the_view or not info["name"].startswith(VIEW.name))
         }
 
     async def _dead_letters(self) -> Mapping[str, int]:

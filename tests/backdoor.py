@@ -8,11 +8,13 @@ from typing import Any, TypeVar
 import asyncpg
 from confluent_kafka import KafkaError, Message, Producer
 from nats.aio.client import Client
+from nats.js.errors import NotFoundError
 
 from infra.native import Stack
 from infra.provision.settings import Settings
 from messaging.connection import connect
-from messaging.streams import EVENTS, request
+from messaging.progress import read_progress
+from messaging.streams import EVENTS, consumer_infos, request
 from operations.dead_letters import DeadLetter, dead_letters
 
 T = TypeVar("T")
@@ -35,6 +37,9 @@ class Backdoor:
 
     def fetchval(self, service: str, query: str, *arguments: Any) -> Any:
         return self._sql(service, lambda connection: connection.fetchval(query, *arguments))
+
+    def fetch(self, service: str, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        return self._sql(service, lambda connection: connection.fetch(query, *arguments))
 
     def append(self, aggregate: str, event_type: str, payload: str, aggregate_id: int = 1) -> None:
         """Commits a row in the outbox of the aggregate's service."""
@@ -69,6 +74,30 @@ class Backdoor:
             return str(message.subject), message.data or b""
 
         return self._nats(read)
+
+    def last_event(self, subject: str) -> int:
+        """The sequence of the last message of the stream EVENTS on a subject, which may have wildcards.
+
+        Raises:
+            AssertionError: there is none yet.
+        """
+
+        async def read(client: Client) -> int:
+            try:
+                return int((await client.jetstream().get_last_msg(EVENTS, subject)).seq or 0)
+            except NotFoundError as error:
+                raise AssertionError(f"no message on {subject}") from error
+
+        return self._nats(read)
+
+    def backlog(self) -> dict[str, int]:
+        """By consumer, how many messages of the stream EVENTS it has not acknowledged yet."""
+        infos = self._nats(lambda client: consumer_infos(client, EVENTS))
+        return {info["name"]: read_progress(info).left for info in infos}
+
+    def purge(self, stream: str) -> None:
+        """Deletes all messages of a stream."""
+        self._nats(lambda client: request(client, f"STREAM.PURGE.{stream}"))
 
     def redelivered(self, consumer: str) -> int:
         """How many messages the durable consumer has been given more than once and has not settled."""

@@ -1,10 +1,10 @@
-"""How a refusal looks, whatever was refused."""
+"""The check of a problem answer (RFC 9457)."""
 
 import httpx
 
 
 def assert_problem(answer: httpx.Response, status: int, *fields: str) -> None:
-    """The answer is a problem (RFC 9457) with this status that names exactly these fields."""
+    """The answer is a problem with this status, and names exactly these fields."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()

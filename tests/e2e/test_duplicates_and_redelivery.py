@@ -1,4 +1,4 @@
-"""Events that are in the stream twice, beyond what the server recognises as repeats, change nothing."""
+"""Events that are in the stream twice, under message ids that the server does not recognise, change nothing."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @pytest.fixture(scope="module")
 def customer(system: System) -> int:
-    """A customer with an approved, a rejected and a cancelled order, all of it settled."""
+    """A customer with an approved, a rejected and a cancelled order; all parts agree."""
     customer = system.customers.create(limit=10)
     approved, rejected, cancelled = (system.orders.place(customer, total) for total in (4, 100, 5))
     for order in (approved, rejected, cancelled):
@@ -35,7 +35,7 @@ def customer(system: System) -> int:
     return customer
 
 
-def test_events_that_are_stored_again_under_other_message_ids_change_nothing(
+def test_events_that_are_stored_twice_under_different_message_ids_change_nothing(
     stack: Stack, system: System, customer: int
 ) -> None:
     before = _everything(system, customer)
@@ -47,7 +47,7 @@ def test_events_that_are_stored_again_under_other_message_ids_change_nothing(
     assert_converges(system, customer)
 
 
-def test_after_that_the_saga_goes_on(system: System, customer: int) -> None:
+def test_an_order_placed_after_the_repeated_events_is_approved(system: System, customer: int) -> None:
     order = system.orders.place(customer, total=6)
     assert system.orders.settled(order)["orderState"] == "APPROVED"
     assert_converges(system, customer)
@@ -63,10 +63,10 @@ def _everything(system: System, customer: int) -> Sequence[Json | list[Json]]:
 
 
 async def _store_again(client: Client, customer: int) -> int:
-    """Stores a copy of each event about the customer, newest first, and returns how many those were."""
+    """Stores a copy of each event about the customer, newest first; returns how many."""
     events = [message for message in await stored(client, EVENTS) if _is_about(message, customer)]
     for event in reversed(events):
-        # Without the server's own headers, which fence the bridge's publishing and mark its batches.
+        # Nats- headers are instructions to the server: the bridge's fence and the marks of its batches.
         own = {name: value for name, value in (event.headers or {}).items() if not name.startswith("Nats-")}
         headers = own | {MESSAGE_ID: str(uuid4())}
         await client.jetstream().publish(event.subject, event.data, headers=headers)
@@ -78,7 +78,7 @@ def _is_about(message: Msg, customer: int) -> bool:
 
 
 async def _consumed(client: Client) -> None:
-    """Waits until every service has taken and acknowledged all that is in the stream."""
+    """Waits until every consumer has acknowledged all its messages in the stream."""
 
     async def check() -> None:
         left = {info["name"]: read_progress(info).left for info in await consumer_infos(client, EVENTS)}
@@ -93,7 +93,7 @@ async def _dead_letters(client: Client) -> int:
 
 
 def _with_client(stack: Stack, work: Callable[[Client], Awaitable[T]]) -> T:
-    """Does the work over a connection of its own."""
+    """Runs the work with a connection that is closed afterwards."""
 
     async def run() -> T:
         environment = stack.environment("order")

@@ -1,4 +1,4 @@
-"""Fifteen hundred orders at once for one customer, whose credit is enough for half of them."""
+"""1,500 concurrent orders for one customer, whose credit is enough for half of them."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,7 +11,7 @@ AFFORDABLE = 750
 CLIENTS = 30
 
 
-def test_exactly_the_affordable_half_is_approved(system: System) -> None:
+def test_exactly_as_many_concurrent_orders_are_approved_as_the_credit_allows(system: System) -> None:
     customer_id = system.customers.create(limit=AFFORDABLE)
     with ThreadPoolExecutor(CLIENTS) as clients:
         list(clients.map(lambda _: system.orders.place(customer_id, 1), range(ORDERS)))

@@ -1,4 +1,4 @@
-"""What each request is answered with (the README's tables, row by row)."""
+"""The answer to each request of the README's table of APIs."""
 
 import secrets
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +27,7 @@ def test_a_customer_is_read_as_it_was_created(system: System) -> None:
 
 
 @pytest.mark.parametrize("name", ["Zoë \u2603 \U0001f600", "x" * 200, "O'Neil; DROP TABLE customers --", "$version"])
-def test_a_name_comes_back_as_it_was_given_from_both_sides(system: System, name: str) -> None:
+def test_a_name_is_returned_unchanged_by_the_customer_service_and_the_history(system: System, name: str) -> None:
     customer = system.customers.create(name=name)
     assert system.customers.read(customer)["name"] == name
 
@@ -54,7 +54,7 @@ def test_a_customer_without_credit_can_be_created(system: System) -> None:
         ("10000000000000", "10000000000000"),
     ],
 )
-def test_an_amount_comes_back_as_it_went_in(system: System, sent: str, shown: str) -> None:
+def test_an_amount_is_returned_exactly(system: System, sent: str, shown: str) -> None:
     customer = system.customers.create(limit=10**13)
     body = f'{{"customerId": {customer}, "orderTotal": {{"amount": {sent}}}}}'
     placed = system.orders.http.post("/orders", content=body, headers={"Content-Type": "application/json"})
@@ -67,13 +67,13 @@ def test_an_amount_comes_back_as_it_went_in(system: System, sent: str, shown: st
     eventually(check)
 
 
-def test_an_order_is_placed_whether_its_customer_exists_or_not(system: System) -> None:
+def test_an_order_of_an_unknown_customer_is_placed(system: System) -> None:
     placed = system.orders.http.post("/orders", json={"customerId": -1, "orderTotal": {"amount": 4}})
     assert placed.status_code == 200
     assert placed.json() == {"orderId": placed.json()["orderId"]}
 
 
-def test_a_preference_to_wait_is_answered_as_soon_as_the_order_is_final(system: System) -> None:
+def test_a_get_that_prefers_to_wait_is_answered_when_the_order_is_final(system: System) -> None:
     order = system.orders.place(system.customers.create())
     answer = system.orders.http.get(f"/orders/{order}", headers={"Prefer": "wait=30"})
     assert answer.json()["orderState"] == "APPROVED"
@@ -92,21 +92,23 @@ def test_a_post_that_prefers_to_wait_is_answered_with_the_orders_final_state(sys
     }
 
 
-def test_a_post_that_prefers_to_wait_is_answered_the_same_again_with_its_idempotency_key(system: System) -> None:
+def test_a_repeated_post_with_an_idempotency_key_that_prefers_to_wait_gets_the_same_answer(system: System) -> None:
     body = {"customerId": system.customers.create(limit=5), "orderTotal": {"amount": 4}}
     headers = {"Prefer": "wait=30", "Idempotency-Key": secrets.token_hex()}
     first, again = [system.orders.http.post("/orders", json=body, headers=headers).json() for _ in "12"]
     assert first == again == {"orderId": first["orderId"], "orderState": "APPROVED"}
 
 
-def test_a_post_that_prefers_not_to_wait_long_is_answered_with_the_pending_order(system: System, stack: Stack) -> None:
+def test_a_post_whose_wait_ends_before_the_decision_is_answered_with_the_pending_order(
+    system: System, stack: Stack
+) -> None:
     body = {"customerId": system.customers.create(), "orderTotal": {"amount": 4}}
     with stopped(stack, "customer"):
         answer = system.orders.http.post("/orders", json=body, headers={"Prefer": "wait=0"})
         assert answer.json() == {"orderId": answer.json()["orderId"], "orderState": "PENDING"}
 
 
-def test_without_the_preference_a_pending_order_is_shown_as_it_is(system: System, stack: Stack) -> None:
+def test_a_get_without_the_preference_is_answered_at_once_with_the_pending_order(system: System, stack: Stack) -> None:
     customer = system.customers.create()
     with stopped(stack, "customer"), ThreadPoolExecutor(1) as client:
         order = system.orders.place(customer)
@@ -120,7 +122,7 @@ def test_without_the_preference_a_pending_order_is_shown_as_it_is(system: System
         assert waiting.result()["orderState"] == "APPROVED"
 
 
-def test_cancelling_again_gives_the_same_answer(system: System) -> None:
+def test_cancelling_a_cancelled_order_gives_the_same_answer(system: System) -> None:
     order = system.orders.place(system.customers.create())
     first = system.orders.cancel(order)
     assert first == {"orderId": order, "orderState": "CANCELLED"}
@@ -134,7 +136,7 @@ def test_a_rejected_order_cannot_be_cancelled(system: System) -> None:
     assert system.orders.read(order)["orderState"] == "REJECTED"
 
 
-def test_the_history_knows_one_order_with_its_rejection(system: System) -> None:
+def test_the_history_shows_a_rejected_order_with_its_reason(system: System) -> None:
     customer = system.customers.create(limit=1)
     order = system.orders.place(customer, total=1.5)
     shown = {
@@ -152,7 +154,7 @@ def test_the_history_knows_one_order_with_its_rejection(system: System) -> None:
 
 
 @pytest.mark.parametrize("service", ["customers", "orders", "history"])
-def test_a_service_says_that_it_lives_and_that_it_is_ready(system: System, service: str) -> None:
+def test_a_running_service_answers_that_it_is_live_and_ready(system: System, service: str) -> None:
     http = getattr(system, service).http
     assert http.get("/health/live").json() == {"status": "live"}
     assert http.get("/health/ready").json() == {"status": "ready"}
@@ -173,7 +175,7 @@ def test_a_service_says_that_it_lives_and_that_it_is_ready(system: System, servi
         ("history", "GET", "/orders"),
     ],
 )
-def test_what_is_not_there_is_a_404(system: System, service: str, method: str, path: str) -> None:
+def test_an_unknown_id_or_path_is_a_404(system: System, service: str, method: str, path: str) -> None:
     assert_problem(getattr(system, service).http.request(method, path), 404)
 
 
@@ -189,7 +191,7 @@ def test_what_is_not_there_is_a_404(system: System, service: str, method: str, p
         ("history", "DELETE", "/customers/1", {"GET", "HEAD"}),
     ],
 )
-def test_another_method_is_a_405_that_tells_the_right_ones(
+def test_a_method_that_is_not_allowed_is_a_405_that_names_the_allowed_ones(
     system: System, service: str, method: str, path: str, allowed: set[str]
 ) -> None:
     answer = getattr(system, service).http.request(method, path)

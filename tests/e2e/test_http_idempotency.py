@@ -1,4 +1,4 @@
-"""A request repeated under its Idempotency-Key happens once."""
+"""A request that is repeated with its Idempotency-Key is carried out once."""
 
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
@@ -23,7 +23,7 @@ def test_a_repeated_order_gets_the_first_answer_and_is_placed_once(system: Syste
     assert len(system.orders.of(customer)) == 1
 
 
-def test_the_same_body_written_differently_is_the_same_request(system: System, key: str) -> None:
+def test_a_body_with_other_spacing_and_field_order_is_the_same_request(system: System, key: str) -> None:
     customer = system.customers.create()
     first = _place(system, customer, 4, key)
     body = f' {{"orderTotal" : {{"amount":4.00}}, "customerId":{customer}}} '
@@ -39,13 +39,13 @@ def test_the_same_key_with_another_order_is_refused(system: System, key: str) ->
     assert len(system.orders.of(customer)) == 1
 
 
-def test_a_refused_request_does_not_use_its_key_up(system: System, key: str) -> None:
+def test_a_request_that_was_refused_does_not_use_its_key(system: System, key: str) -> None:
     customer = system.customers.create()
     assert_problem(_place(system, customer, -4, key), 400, "orderTotal.amount")
     assert _place(system, customer, 4, key).status_code == 200
 
 
-def test_many_at_once_under_one_key_place_one_order(system: System, key: str) -> None:
+def test_concurrent_requests_with_one_key_place_one_order(system: System, key: str) -> None:
     customer = system.customers.create()
     with ThreadPoolExecutor(12) as clients:
         answers = list(clients.map(lambda _: _place(system, customer, 4, key), range(24)))
@@ -54,7 +54,7 @@ def test_many_at_once_under_one_key_place_one_order(system: System, key: str) ->
     assert len(system.orders.of(customer)) == 1
 
 
-def test_without_a_key_each_request_is_one_of_its_own(system: System) -> None:
+def test_two_requests_without_a_key_place_two_orders(system: System) -> None:
     customer = system.customers.create()
     assert system.orders.place(customer) != system.orders.place(customer)
 
@@ -66,7 +66,7 @@ def test_a_repeated_customer_gets_the_first_answer_and_is_created_once(system: S
     assert_problem(_create(system, "Joan", key), 422)
 
 
-def test_a_key_of_one_service_means_nothing_to_the_other(system: System, key: str) -> None:
+def test_a_key_that_one_service_has_stored_is_unknown_to_the_other(system: System, key: str) -> None:
     created: Json = _create(system, "Jane", key).json()
     assert _place(system, created["customerId"], 4, key).status_code == 200
 

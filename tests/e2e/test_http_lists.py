@@ -1,4 +1,4 @@
-"""Paged and filtered lists."""
+"""Lists: pages and filters."""
 
 import pytest
 
@@ -21,7 +21,9 @@ def customer(system: System) -> int:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 6, 7, 8, 1000])
-def test_walking_the_pages_of_a_customers_orders_meets_each_once(system: System, customer: int, limit: int) -> None:
+def test_the_pages_of_a_customers_orders_have_each_order_once_in_ascending_order(
+    system: System, customer: int, limit: int
+) -> None:
     walked = list(pages(system.orders.http, f"/orders?customerId={customer}&limit={limit}"))
     ids = [order["orderId"] for page in walked for order in page["items"]]
     assert len(ids) == 7
@@ -31,7 +33,7 @@ def test_walking_the_pages_of_a_customers_orders_meets_each_once(system: System,
 
 
 @pytest.mark.parametrize("limit", [1, 3, 7, 1000])
-def test_walking_a_customers_history_goes_from_the_newest_to_the_oldest(
+def test_the_pages_of_a_customers_history_have_each_order_once_the_newest_first(
     system: System, customer: int, limit: int
 ) -> None:
     walked = items(system.history.http, f"/customers/{customer}/orders?limit={limit}")
@@ -40,7 +42,7 @@ def test_walking_a_customers_history_goes_from_the_newest_to_the_oldest(
     assert ids == sorted(set(ids), reverse=True)
 
 
-def test_an_item_of_the_order_list_tells_all_of_the_order(system: System, customer: int) -> None:
+def test_an_item_of_the_order_list_has_customer_state_total_and_rejection_reason(system: System, customer: int) -> None:
     [first, _, rejected, *_] = system.orders.of(customer)
     known = {"customerId": customer, "orderState": "APPROVED", "orderTotal": {"amount": 4}}
     assert first == {"orderId": first["orderId"], **known}
@@ -57,7 +59,7 @@ def test_orders_are_filtered_by_customer_and_state(
     assert all(order["orderState"] == state and order["customerId"] == customer for order in found)
 
 
-def test_orders_are_filtered_by_state_alone(system: System, customer: int) -> None:
+def test_orders_are_filtered_by_state(system: System, customer: int) -> None:
     found = list(items(system.orders.http, "/orders?state=CANCELLED&limit=1000"))
     assert {order["orderState"] for order in found} == {"CANCELLED"}
     assert customer in {order["customerId"] for order in found}
@@ -75,20 +77,20 @@ def test_a_customer_without_orders_has_an_empty_list(system: System) -> None:
 
 
 @pytest.mark.parametrize("limit", [2, 1000])
-def test_walking_the_customers_meets_each_once(system: System, limit: int) -> None:
+def test_the_pages_of_the_customers_have_each_customer_once(system: System, limit: int) -> None:
     created = {system.customers.create(limit=1) for _ in range(5)}
     walked = items(system.customers.http, f"/customers?limit={limit}&after={min(created) - 1}")
     assert {customer["customerId"] for customer in walked} == created
 
 
-def test_the_list_of_customers_is_in_pages_of_fifty_unless_told_otherwise(system: System) -> None:
+def test_a_page_has_fifty_customers_by_default(system: System) -> None:
     created = [system.customers.create(limit=1) for _ in range(51)]
     first = next(pages(system.customers.http, f"/customers?after={created[0] - 1}"))
     assert [customer["customerId"] for customer in first["items"]] == created[:50]
     assert first["next"] == f"/customers?after={created[49]}"
 
 
-def test_the_history_counts_the_customers_that_exist(system: System) -> None:
+def test_the_history_counts_all_customers(system: System) -> None:
     system.customers.create()
     existing = len(list(items(system.customers.http, "/customers?limit=1000")))
 

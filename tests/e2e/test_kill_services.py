@@ -1,7 +1,7 @@
-"""Each service and the bridge, killed twice under a steady flow of orders.
+"""Each service and the bridge are killed twice under load.
 
-Workload: clients that repeat a request under its Idempotency-Key until it is acknowledged.
-Nemesis: SIGKILL. Checker: tests/checker.py, and that every acknowledged order exists and is final.
+Workload: clients repeat each request with its Idempotency-Key until it is acknowledged.
+Nemesis: SIGKILL. Checker: tests/checker.py; every acknowledged order exists and is final.
 """
 
 import itertools
@@ -35,8 +35,8 @@ class Workload:
     """Clients that place orders, and cancel some, until they are stopped.
 
     Attributes:
-        placed: the ids of the acknowledged orders, by the keys that they were placed under.
-        cancelled: those whose cancellation was acknowledged.
+        placed: by idempotency key, the id of each acknowledged order.
+        cancelled: the ids of the orders whose cancellation was acknowledged.
     """
 
     system: System
@@ -60,7 +60,7 @@ class Workload:
             self.cancelled.add(order_id)
 
     def _until_answered(self, path: str, body: object, key: str) -> httpx.Response:
-        """Repeats the request while nobody answers, or the answer is that the service is not up to it."""
+        """Repeats the request until the answer is 200 or 409."""
 
         def attempt() -> httpx.Response:
             try:
@@ -75,7 +75,7 @@ class Workload:
 
 @contextmanager
 def flowing(workload: Workload) -> Iterator[None]:
-    """The workload at work; a client that failed fails the test."""
+    """Runs the workload; an error of a client fails the test."""
     with ThreadPoolExecutor(CLIENTS) as pool:
         clients: list[Future[None]] = [pool.submit(workload.run, number) for number in range(CLIENTS)]
         try:
@@ -87,7 +87,7 @@ def flowing(workload: Workload) -> Iterator[None]:
 
 
 def _kill(stack: Stack, victim: str) -> None:
-    """Strikes, proves that it struck, and waits until the victim is back."""
+    """Kills a component, and waits until another process of it is ready."""
     before = stack.pid(victim)
     stack.signal(victim, signal.SIGKILL)
 
@@ -109,7 +109,7 @@ def _wait_for_more(workload: Workload) -> None:
 
 @pytest.fixture(scope="module")
 def workload(stack: Stack, system: System) -> Workload:
-    """Everything that was acknowledged while all four were killed twice, in a random order."""
+    """What was acknowledged while all four components were killed twice, in random order."""
     workload = Workload(system, [system.customers.create(limit=LIMIT) for _ in range(5)])
     victims = [*VICTIMS, *VICTIMS]
     random.shuffle(victims)
@@ -122,7 +122,7 @@ def workload(stack: Stack, system: System) -> Workload:
     return workload
 
 
-def test_every_acknowledged_order_exists_once_and_becomes_final(system: System, workload: Workload) -> None:
+def test_every_acknowledged_order_exists_once_and_is_final(system: System, workload: Workload) -> None:
     acknowledged = list(workload.placed.values())
     assert len(acknowledged) == len(set(acknowledged))
     for order_id in acknowledged:
@@ -132,12 +132,12 @@ def test_every_acknowledged_order_exists_once_and_becomes_final(system: System, 
     assert (missing, extra) == (set(), set())
 
 
-def test_every_acknowledged_cancellation_stays(system: System, workload: Workload) -> None:
+def test_every_order_whose_cancellation_was_acknowledged_is_cancelled(system: System, workload: Workload) -> None:
     assert workload.cancelled
     states = {order_id: system.orders.read(order_id)["orderState"] for order_id in workload.cancelled}
     assert set(states.values()) == {"CANCELLED"}
 
 
-def test_the_credit_adds_up_and_the_view_agrees(system: System, workload: Workload) -> None:
+def test_reserved_credit_orders_and_view_agree(system: System, workload: Workload) -> None:
     for customer in workload.customers:
         assert_converges(system, customer, within=RECOVERY_SECONDS)

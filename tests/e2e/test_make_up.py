@@ -1,4 +1,4 @@
-"""`make up`, `make down` and what happens between them, as a user types and sees it, with a stack of its own name."""
+"""`make up`, `make down` and the commands between them, as a user runs them, on a stack of its own."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ NAME = "make-up"
 
 
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """One command of the Makefile, with nothing of the test's own stack in its environment."""
+    """Runs a command of the Makefile. Nothing in its environment is about another stack."""
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "STACK": "native"}
     command = ["make", "--no-print-directory", *arguments, f"NAME={NAME}"]
     return subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
@@ -45,7 +45,7 @@ def call(url: str, body: Mapping[str, Any] | None = None) -> Any:
 
 @pytest.fixture(scope="module")
 def report() -> Iterator[str]:
-    """What the first `make up` of a fresh stack printed."""
+    """The output of the first `make up`."""
     succeed("reset")
     yield succeed("up")
     succeed("reset")
@@ -59,7 +59,7 @@ def stack(report: str) -> Stack:
 
 @pytest.fixture(scope="module")
 def customers(report: str) -> str:
-    """The customer service's address, from the report."""
+    """The URL of the customer service, from the report."""
     found = re.search(r"customers +(http://\S+)", report)
     assert found is not None, report
     return found[1]
@@ -67,7 +67,7 @@ def customers(report: str) -> str:
 
 @pytest.fixture(scope="module")
 def customer(customers: str) -> int:
-    """A customer that was created before anything else happened to the stack."""
+    """A customer that was created right after the first `make up`."""
     body = {"name": "Jane Doe", "creditLimit": {"amount": 5}}
     return int(call(f"{customers}/customers", body)["customerId"])
 
@@ -83,14 +83,14 @@ def test_up_shows_each_component_and_proves_that_an_event_flows(report: str) -> 
     assert f'The stack "{NAME}" is ready after' in report
 
 
-def test_the_first_command_to_try_works(report: str, stack: Stack) -> None:
+def test_the_command_that_the_report_suggests_creates_a_customer(report: str, stack: Stack) -> None:
     [command] = [line for line in report.splitlines() if line.strip().startswith("curl ")]
     answer = subprocess.run(["sh", "-c", f"{command} -sS"], capture_output=True, text=True, check=True).stdout
     customer = json.loads(answer)["customerId"]
     assert call(f"http://127.0.0.1:{stack.port('customer')}/customers/{customer}")["name"] == "Jane Doe"
 
 
-def test_up_again_changes_nothing(stack: Stack) -> None:
+def test_a_second_up_leaves_every_process_running(stack: Stack) -> None:
     before = pids(stack)
     succeed("up")
     assert pids(stack) == before
@@ -105,24 +105,24 @@ def test_status_has_one_line_for_each_component_and_the_memory_of_all(stack: Sta
     assert stack.states()
 
 
-def test_logs_of_a_component_are_shown(stack: Stack) -> None:
+def test_logs_shows_the_log_of_a_component(stack: Stack) -> None:
     assert "Kafka Server started" in succeed("logs", "COMPONENT=kafka")
     assert stack.layout.log_of("kafka").exists()
 
 
-def test_an_unknown_component_is_refused_with_the_known_ones(stack: Stack) -> None:
+def test_an_unknown_component_is_refused_and_the_known_ones_are_named(stack: Stack) -> None:
     assert stack.states()
     refused = make("restart", "COMPONENT=kofka")
     assert refused.returncode != 0
     assert "kafka" in refused.stderr
 
 
-def test_secrets_are_for_their_owner_only(stack: Stack) -> None:
+def test_files_with_secrets_are_readable_by_their_owner_only(stack: Stack) -> None:
     for file in ("secrets.env", "run/supervisord.conf", "run/connect/connect-users.properties"):
         assert (stack.folder / file).stat().st_mode & 0o077 == 0, file
 
 
-def test_whatever_is_killed_comes_back(stack: Stack) -> None:
+def test_every_killed_component_is_started_again(stack: Stack) -> None:
     before = pids(stack)
     for component in COMPONENTS:
         stack.signal(component, signal.SIGKILL)
@@ -136,24 +136,24 @@ def test_whatever_is_killed_comes_back(stack: Stack) -> None:
     stack.wait_ready()
 
 
-def test_the_slot_of_an_idle_database_lets_the_log_go_though_its_connector_was_restarted(stack: Stack) -> None:
-    """Once seen: after a restart, Debezium confirmed nothing until the database's first own transaction."""
-    asyncio.run(write_log_elsewhere(stack, megabytes=20))
+def test_the_slot_of_an_idle_database_does_not_hold_wal_back_after_its_connector_was_restarted(stack: Stack) -> None:
+    """Once seen: after a restart, Debezium confirmed no position until the first transaction of the database."""
+    asyncio.run(write_wal_in_another_database(stack, megabytes=20))
 
-    def let_go() -> None:
+    def holds_little_back() -> None:
         assert asyncio.run(held_back(stack, "customer_outbox")) < 5_000_000
 
-    eventually(let_go, within=90.0)
+    eventually(holds_little_back, within=90.0)
 
 
-def test_up_after_all_was_killed_has_all_data(stack: Stack, customers: str, customer: int) -> None:
+def test_up_after_every_process_was_killed_keeps_all_data(stack: Stack, customers: str, customer: int) -> None:
     for process in all_processes(stack):
         process.kill()
     succeed("up")
     assert call(f"{customers}/customers/{customer}")["name"] == "Jane Doe"
 
 
-def test_down_without_a_supervisor_takes_the_orphans_away(stack: Stack) -> None:
+def test_down_ends_all_processes_if_the_supervisor_was_killed(stack: Stack) -> None:
     [supervisor] = {psutil.Process(pid).ppid() for pid in pids(stack).values()}
     os.kill(supervisor, signal.SIGKILL)
     assert len(all_processes(stack)) >= len(COMPONENTS)
@@ -161,12 +161,12 @@ def test_down_without_a_supervisor_takes_the_orphans_away(stack: Stack) -> None:
     assert all_processes(stack) == []
 
 
-def test_up_after_down_has_all_data(stack: Stack, customers: str, customer: int) -> None:
+def test_up_after_down_keeps_all_data(stack: Stack, customers: str, customer: int) -> None:
     succeed("up")
     assert call(f"{customers}/customers/{customer}")["name"] == "Jane Doe"
 
 
-def test_down_leaves_no_process_and_no_port(stack: Stack) -> None:
+def test_down_leaves_no_process_and_frees_every_port(stack: Stack) -> None:
     assert all_processes(stack)
     succeed("down")
     assert all_processes(stack) == []
@@ -174,7 +174,7 @@ def test_down_leaves_no_process_and_no_port(stack: Stack) -> None:
     assert "is down" in make("status").stdout
 
 
-async def write_log_elsewhere(stack: Stack, megabytes: int) -> None:
+async def write_wal_in_another_database(stack: Stack, megabytes: int) -> None:
     connection = await asyncpg.connect(stack.environment("order")["DATABASE_URL"])
     try:
         text = "x" * 1_000_000
@@ -185,7 +185,7 @@ async def write_log_elsewhere(stack: Stack, megabytes: int) -> None:
 
 
 async def held_back(stack: Stack, slot: str) -> int:
-    """Bytes of the log that the slot keeps the server from deleting."""
+    """Bytes of WAL that the server keeps for the slot."""
     connection = await asyncpg.connect(stack.environment("keeper")["POSTGRES_URL"])
     try:
         query = "SELECT pg_current_wal_lsn() - confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = $1"

@@ -8,16 +8,15 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from click.testing import CliRunner
 
 from infra.native import Stack
 from messaging.dead_letters import CONSUMER, ERROR, ORIGIN_IN_KAFKA, ORIGIN_SEQUENCE, ORIGIN_SUBJECT
-from operations.__main__ import saga
 from operations.dead_letters import DeadLetter
 from services.bridge.translate import LARGEST_HEADERS, LARGEST_PAYLOAD
 from tests.backdoor import Backdoor
 from tests.checker import assert_converges
 from tests.drivers import System
+from tests.e2e.operator import Operator
 from tests.eventually import eventually
 
 ORDER = {"orderId": 10**15, "customerId": 10**15, "orderTotal": {"amount": 4}, "version": 1, "state": "PENDING"}
@@ -30,18 +29,18 @@ def backdoor(stack: Stack) -> Backdoor:
 
 @pytest.fixture
 def letters(backdoor: Backdoor) -> Callable[[], list[DeadLetter]]:
-    """The dead letters that came during the test."""
+    """The dead letters that were stored during the test."""
     before = {letter.sequence for letter in backdoor.dead_letters()}
     return lambda: [letter for letter in backdoor.dead_letters() if letter.sequence not in before]
 
 
 @pytest.fixture
 def bystander(system: System) -> Iterator[int]:
-    """A customer whose orders go on being approved, before and after what the test does."""
+    """A customer whose orders are approved before and after the test."""
     customer = system.customers.create(limit=100)
     assert system.orders.settled(system.orders.place(customer, 1))["orderState"] == "APPROVED"
     yield customer
-    # Waits for what the test has cancelled to be given back.
+    # The credit of orders that the test has cancelled is released by an event.
     eventually(lambda: _has_credit(system, customer))
     assert system.orders.settled(system.orders.place(customer, 1))["orderState"] == "APPROVED"
     assert_converges(system, customer)
@@ -58,10 +57,16 @@ def _record(value: bytes, **more_headers: str) -> Callable[[Backdoor], str]:
 
 @dataclass(frozen=True)
 class Poison:
-    """A message, how it enters, and who gives it up with which error."""
+    """A message that no consumer can read.
+
+    Attributes:
+        enter: brings it into the outbox, or into Kafka, where it returns its position.
+        consumers: those that make it a dead letter.
+        error: a part of their error.
+    """
 
     enter: Callable[[Backdoor], str | None]
-    given_up_by: set[str]
+    consumers: set[str]
     error: str
 
 
@@ -69,16 +74,15 @@ OF_NO_SCHEMA = {name: value for name, value in ORDER.items() if name != "orderTo
 
 POISONS = {
     "not JSON": Poison(_record(b'{"orderId": \xff'), {"customer", "history"}, "is not JSON"),
-    "of an unknown type": Poison(_row("OrderShipped", **ORDER), {"history"}, "OrderShipped is not an event type"),
     "of an incompatible schema": Poison(
         _row("OrderCreated", **OF_NO_SCHEMA), {"customer", "history"}, "orderTotal: Field required"
     ),
     "too large": Poison(_record(b"1" * (2 * LARGEST_PAYLOAD + 1)), {"customer", "history"}, "the record has 2097153"),
-    "as large as can be": Poison(_record(b"x" * LARGEST_PAYLOAD), {"customer", "history"}, "is not JSON"),
+    "of the largest size": Poison(_record(b"x" * LARGEST_PAYLOAD), {"customer", "history"}, "is not JSON"),
     "with too large headers": Poison(
         _record(b"{}", x="1" * LARGEST_HEADERS), {"customer", "history"}, "the record's headers have"
     ),
-    "with headers as large as can be": Poison(
+    "with headers of the largest size": Poison(
         _record(b"{}", x="1" * (LARGEST_HEADERS - 200)), {"customer", "history"}, "orderTotal: Field required"
     ),
 }
@@ -86,17 +90,17 @@ POISONS = {
 
 @pytest.mark.parametrize("poison", POISONS.values(), ids=POISONS.keys())
 @pytest.mark.usefixtures("bystander")
-def test_a_message_that_cannot_be_handled_ends_as_a_dead_letter_with_error_and_origin(
+def test_a_message_that_cannot_be_read_becomes_a_dead_letter_with_its_error_and_origin(
     backdoor: Backdoor, letters: Callable[[], list[DeadLetter]], poison: Poison
 ) -> None:
     position = poison.enter(backdoor)
 
-    def given_up() -> list[DeadLetter]:
+    def are_dead_letters() -> list[DeadLetter]:
         found = letters()
-        assert sorted(letter.headers[CONSUMER] for letter in found) == sorted(poison.given_up_by)
+        assert sorted(letter.headers[CONSUMER] for letter in found) == sorted(poison.consumers)
         return found
 
-    for letter in eventually(given_up):
+    for letter in eventually(are_dead_letters):
         assert poison.error in letter.headers[ERROR]
         subject, payload = backdoor.event(int(letter.headers[ORIGIN_SEQUENCE]))
         assert (letter.headers[ORIGIN_SUBJECT], letter.payload) == (subject, payload)
@@ -104,14 +108,29 @@ def test_a_message_that_cannot_be_handled_ends_as_a_dead_letter_with_error_and_o
         assert position in (None, letter.headers[ORIGIN_IN_KAFKA])
 
 
+def test_an_event_of_a_type_that_nobody_knows_leaves_no_dead_letter_and_delays_nobody(
+    backdoor: Backdoor, system: System, bystander: int, letters: Callable[[], list[DeadLetter]]
+) -> None:
+    shipped = system.orders.place(bystander, 1)
+    system.orders.settled(shipped)
+    payload = {**ORDER, "orderId": shipped, "customerId": bystander, "state": "SHIPPED", "version": 3}
+    backdoor.append("order", "OrderShipped", json.dumps(payload), shipped)
+    eventually(lambda: backdoor.last_event("events.order.*.OrderShipped"))
+    behind = system.orders.place(bystander, 1)
+    assert system.orders.settled(behind)["orderState"] == "APPROVED"
+    assert_converges(system, bystander)
+    eventually(lambda: _assert_nothing_is_left(backdoor))
+    assert letters() == []
+
+
 @pytest.mark.usefixtures("bystander")
 @pytest.mark.parametrize("transactional", [True, False])
-def test_what_somebody_else_writes_into_the_log_does_not_stop_the_outbox(
+def test_logical_messages_that_another_tool_writes_into_the_wal_do_not_stop_the_outbox(
     backdoor: Backdoor, transactional: bool
 ) -> None:
-    """Once seen: the connector waited for ever for a topic for it."""
+    """Once seen: the connector waited without end for a topic for such a message."""
     for service in ("customer", "order"):
-        backdoor.execute(service, "SELECT pg_logical_emit_message($1, 'of some tool', 'hello')", transactional)
+        backdoor.execute(service, "SELECT pg_logical_emit_message($1, 'another tool', 'hello')", transactional)
 
 
 def test_fields_that_a_newer_writer_adds_are_ignored_up_to_the_largest_event(
@@ -126,7 +145,7 @@ def test_fields_that_a_newer_writer_adds_are_ignored_up_to_the_largest_event(
 
 
 @pytest.mark.usefixtures("bystander")
-def test_an_event_that_kafka_would_refuse_does_not_get_into_an_outbox(backdoor: Backdoor) -> None:
+def test_the_outbox_refuses_an_event_that_kafka_would_refuse(backdoor: Backdoor) -> None:
     with pytest.raises(asyncpg.CheckViolationError, match="an_event_is_small"):
         backdoor.append("order", "OrderCreated", json.dumps("x" * 2**16))
     with pytest.raises(asyncpg.CheckViolationError, match="an_event_has_a_topic"):
@@ -135,89 +154,89 @@ def test_an_event_that_kafka_would_refuse_does_not_get_into_an_outbox(backdoor: 
         )
 
 
-BROKEN_AT = 6_660
-"""Cents; the customers' books fail when this amount is to be reserved."""
+REFUSED_AMOUNT = 6_660
+"""Cents. While the trigger is installed, the database refuses to reserve this amount."""
 
-BREAK = f"""
-CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''the books are broken''; END';
+INSTALL_TRIGGER = f"""
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''this amount is refused''; END';
 CREATE TRIGGER refuse BEFORE INSERT ON credit_reservations FOR EACH ROW
-    WHEN (NEW.amount_cents = {BROKEN_AT} AND NEW.state = 'RESERVED') EXECUTE FUNCTION refuse();
+    WHEN (NEW.amount_cents = {REFUSED_AMOUNT} AND NEW.state = 'RESERVED') EXECUTE FUNCTION refuse();
 """
-MEND = "DROP TRIGGER IF EXISTS refuse ON credit_reservations; DROP FUNCTION IF EXISTS refuse"
+REMOVE_TRIGGER = "DROP TRIGGER IF EXISTS refuse ON credit_reservations; DROP FUNCTION IF EXISTS refuse"
 
 
 @pytest.fixture
-def broken_books(backdoor: Backdoor) -> Iterator[Callable[[], None]]:
-    """What mends them; they are mended after the test in any case."""
-    backdoor.execute("customer", BREAK)
-    yield lambda: backdoor.execute("customer", MEND)
-    backdoor.execute("customer", MEND)
+def remove_trigger(backdoor: Backdoor) -> Iterator[Callable[[], None]]:
+    """Installs the trigger, and removes it after the test; returns how to remove it earlier."""
+    backdoor.execute("customer", INSTALL_TRIGGER)
+    yield lambda: backdoor.execute("customer", REMOVE_TRIGGER)
+    backdoor.execute("customer", REMOVE_TRIGGER)
 
 
-def test_what_a_handler_fails_at_comes_back_until_the_cause_is_mended_and_then_is_applied(
+def test_a_redelivered_message_becomes_a_dead_letter_again_until_its_cause_is_gone_and_is_then_applied(
     backdoor: Backdoor,
     system: System,
     bystander: int,
     letters: Callable[[], list[DeadLetter]],
-    broken_books: Callable[[], None],
+    remove_trigger: Callable[[], None],
 ) -> None:
-    order = system.orders.place(bystander, BROKEN_AT / 100)
+    order = system.orders.place(bystander, REFUSED_AMOUNT / 100)
     later = system.orders.place(bystander, 1)
     assert system.orders.settled(later)["orderState"] == "APPROVED"
     [letter] = eventually(lambda: _exactly(1, letters()))
     assert system.orders.read(order)["orderState"] == "PENDING"
-    _send_again(backdoor.stack, letter)
+    _redeliver(backdoor.stack, letter)
     [again] = eventually(lambda: _exactly(1, letters()))
-    assert (again.headers[CONSUMER], again.headers[ERROR]) == ("customer", "RaiseError: the books are broken")
+    assert (again.headers[CONSUMER], again.headers[ERROR]) == ("customer", "RaiseError: this amount is refused")
     assert again.headers[ORIGIN_IN_KAFKA] == letter.headers[ORIGIN_IN_KAFKA]
-    broken_books()
-    _send_again(backdoor.stack, again)
+    remove_trigger()
+    _redeliver(backdoor.stack, again)
     assert system.orders.settled(order)["orderState"] == "APPROVED"
     assert letters() == []
 
 
-def test_an_orders_later_events_do_not_wait_for_its_parked_one_which_comes_back_too_late_to_matter(
+def test_a_cancellation_does_not_wait_for_the_orders_dead_letter_which_changes_nothing_when_it_is_redelivered(
     backdoor: Backdoor,
     system: System,
     bystander: int,
     letters: Callable[[], list[DeadLetter]],
-    broken_books: Callable[[], None],
+    remove_trigger: Callable[[], None],
 ) -> None:
-    order = system.orders.place(bystander, BROKEN_AT / 100)
+    order = system.orders.place(bystander, REFUSED_AMOUNT / 100)
     [letter] = eventually(lambda: _exactly(1, letters()))
     system.orders.cancel(order)
     eventually(lambda: _has_reservation(backdoor, order, "CANCELLED"))
-    broken_books()
-    _send_again(backdoor.stack, letter)
-    everything = system.orders.place(bystander, 99)  # behind it on the same path
+    remove_trigger()
+    _redeliver(backdoor.stack, letter)
+    everything = system.orders.place(bystander, 99)  # behind the redelivered event on the same path
     assert system.orders.settled(everything)["orderState"] == "APPROVED"
     assert_converges(system, bystander)
     system.orders.cancel(everything)
     assert letters() == []
 
 
-def test_an_event_about_an_order_that_is_not_seen_yet_is_tried_until_it_is(
+def test_an_event_about_an_order_that_is_not_visible_yet_is_retried_until_it_is(
     backdoor: Backdoor, system: System, bystander: int, letters: Callable[[], list[DeadLetter]]
 ) -> None:
-    order = _announce_unseen_order(backdoor, bystander)
-    eventually(lambda: _is_tried_again(backdoor))
+    order = _announce_invisible_order(backdoor, bystander)
+    eventually(lambda: _is_redelivered(backdoor))
     _insert_order(backdoor, bystander, total=4, order_id=order)
     assert system.orders.settled(order)["orderState"] == "APPROVED"
     assert letters() == []
 
 
-def test_an_event_about_an_order_that_stays_unknown_is_a_dead_letter_until_it_is_sent_again(
+def test_an_event_about_an_order_that_stays_invisible_becomes_a_dead_letter_and_is_applied_when_it_is_redelivered(
     backdoor: Backdoor, system: System, bystander: int, letters: Callable[[], list[DeadLetter]]
 ) -> None:
-    order = _announce_unseen_order(backdoor, bystander)
-    eventually(lambda: _is_tried_again(backdoor))
+    order = _announce_invisible_order(backdoor, bystander)
+    eventually(lambda: _is_redelivered(backdoor))
     meanwhile = system.orders.place(bystander, 1)
     assert system.orders.settled(meanwhile)["orderState"] == "APPROVED"
     [letter] = eventually(lambda: _exactly(1, letters()))
     assert letter.headers[CONSUMER] == "order"
     assert letter.headers[ERROR] == f"NotYetVisible: no order {order} is visible"
     _insert_order(backdoor, bystander, total=4, order_id=order)
-    _send_again(backdoor.stack, letter)
+    _redeliver(backdoor.stack, letter)
     assert system.orders.settled(order)["orderState"] == "APPROVED"
     assert letters() == []
 
@@ -226,8 +245,8 @@ NEXT_ID = "SELECT nextval(pg_get_serial_sequence('orders', 'id'))"
 INSERT_ORDER = "INSERT INTO orders (id, customer_id, total_cents, state, version) VALUES ($1, $2, $3, 'PENDING', 1)"
 
 
-def _announce_unseen_order(backdoor: Backdoor, customer: int) -> int:
-    """As if the order's event had overtaken its row: the customer service decides on it and tells of that."""
+def _announce_invisible_order(backdoor: Backdoor, customer: int) -> int:
+    """Writes an OrderCreated for an order that has no row, as if the event had overtaken the row; returns its id."""
     order = int(backdoor.fetchval("order", NEXT_ID))
     backdoor.append("order", "OrderCreated", json.dumps({**ORDER, "orderId": order, "customerId": customer}), order)
     return order
@@ -239,6 +258,10 @@ def _insert_order(backdoor: Backdoor, customer: int, total: int, order_id: int |
     return order
 
 
+def _assert_nothing_is_left(backdoor: Backdoor) -> None:
+    assert not any(backdoor.backlog().values())
+
+
 def _has_credit(system: System, customer: int) -> None:
     assert system.customers.available(customer) >= 1
 
@@ -248,7 +271,7 @@ def _has_reservation(backdoor: Backdoor, order: int, state: str) -> None:
     assert found == state
 
 
-def _is_tried_again(backdoor: Backdoor) -> None:
+def _is_redelivered(backdoor: Backdoor) -> None:
     assert backdoor.redelivered("order") == 1
 
 
@@ -257,7 +280,6 @@ def _exactly(count: int, letters: list[DeadLetter]) -> list[DeadLetter]:
     return letters
 
 
-def _send_again(stack: Stack, letter: DeadLetter) -> None:
-    done = CliRunner().invoke(saga, ["--name", stack.name, "dead-letters", "resend", str(letter.sequence)])
-    assert done.exit_code == 0, done.output
-    assert "sent again" in done.output
+def _redeliver(stack: Stack, letter: DeadLetter) -> None:
+    output = Operator(stack).succeed("dead-letters", "redeliver", str(letter.sequence))
+    assert output.startswith(f"redelivered: {letter.sequence}  ")

@@ -1,8 +1,10 @@
-"""The README's session, typed as it stands there."""
+"""The commands of the README's session give the answers that the README shows."""
 
 import re
 import shlex
 import subprocess
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ USUAL_PORTS = {"8081": "order", "8082": "customer", "8083": "history"}
 
 
 def readme_session() -> list[tuple[str, str]]:
-    """The commands of the README's session, each with the answer that it shows."""
+    """Each command of the README's session, with its answer."""
     found = SESSION.search(README.read_text())
     assert found, "the README has no session"
     steps = [step.split("\n", 1) for step in found[1].removeprefix("$ ").split("\n$ ")]
@@ -33,8 +35,8 @@ def _with_ports_of(stack: Stack, command: str) -> str:
 
 
 @pytest.fixture
-def fresh_stack() -> Stack:
-    """A stack that nobody has used yet, so that ids begin at 1."""
+def fresh_stack() -> Iterator[Stack]:
+    """An empty stack: its ids begin at 1."""
     stack = Stack.load("readme")
     stack.reset()
     try:
@@ -49,8 +51,8 @@ def test_the_session_in_the_readme_gives_the_answers_that_it_shows(fresh_stack: 
         if " -X " in command or " -d " in command:
             assert run(command, fresh_stack) == answer
         else:
-            # A person takes longer to type than the view to follow.
-            eventually(lambda command=command, answer=answer: _assert_answers(command, answer, fresh_stack))
+            # The view lags by some milliseconds, less than a person needs to type.
+            eventually(partial(_assert_answers, command, answer, fresh_stack))
 
 
 def _assert_answers(command: str, answer: str, stack: Stack) -> None:

@@ -1,7 +1,7 @@
-"""The view is built anew under everybody's eyes: while orders keep coming in, readers never see less than before.
+"""The view is rebuilt while orders are placed and readers poll it: no reader sees less than before.
 
-Workload: tests/e2e/test_kill_services.py's clients. Readers: as many GETs as they can do, each held against what was
-seen before. Nemesis: ./saga rebuild-view, a wiped MongoDB, SIGKILL.
+Workload: the clients of tests/e2e/test_kill_services.py. Readers: GETs without a pause, each compared with the one
+before. Nemesis: ./saga rebuild-view, a wiped MongoDB, SIGKILL.
 """
 
 import asyncio
@@ -12,21 +12,22 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Event
 
 import httpx
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from pymongo import MongoClient
 
 from infra.native import Stack
 from infra.provision.settings import Settings
 from messaging.connection import connect
 from messaging.streams import EVENTS, request
-from operations.__main__ import saga
 from services.history.views import NEWEST_ORDERS
 from tests.checker import assert_converges
 from tests.drivers import Json, System, connected
+from tests.e2e.operator import Operator
 from tests.e2e.test_kill_services import Workload, flowing
 from tests.eventually import eventually
 
@@ -37,11 +38,11 @@ FINAL = ("APPROVED", "REJECTED", "CANCELLED")
 
 @dataclass
 class Reader:
-    """Polls the history, and writes down what no reader may see.
+    """Polls the history, and records what no reader may see.
 
     Attributes:
-        answers: how many it got, by status.
-        faults: what was less than before, or no answer of a whole view.
+        answers: the number of answers by status; 0 for a refused connection.
+        faults: answers with less than an earlier one, and unexpected errors.
     """
 
     http: httpx.Client
@@ -56,14 +57,14 @@ class Reader:
         for customer in itertools.cycle(self.customers):
             if self.stopping.is_set():
                 return
-            self._get(f"/customers/{customer}", lambda body, customer=customer: self._check_customer(customer, body))
+            self._get(f"/customers/{customer}", partial(self._check_customer, customer))
             self._get("/customers/count", self._check_count)
 
     def _get(self, path: str, check: Callable[[Json], None]) -> None:
         try:
             answer = self.http.get(path)
         except httpx.TransportError:
-            self.answers[0] += 1  # nobody there: it was killed
+            self.answers[0] += 1  # the service was killed
             return
         self.answers[answer.status_code] += 1
         if answer.status_code == 200:
@@ -101,7 +102,7 @@ def watched(stack: Stack, reader: Reader) -> Iterator[None]:
 
 @pytest.fixture
 def customers(system: System) -> list[int]:
-    """Customers who the history shows already."""
+    """Customers that the history shows already."""
     made = [system.customers.create(limit=LIMIT) for _ in range(6)]
     for customer in made:
         assert_converges(system, customer)
@@ -120,7 +121,7 @@ def reader(stack: Stack, customers: list[int]) -> Iterator[Reader]:
 
 
 def rebuild(stack: Stack) -> Result:
-    return CliRunner().invoke(saga, ["--name", stack.name, "rebuild-view"])
+    return Operator(stack).run("rebuild-view")
 
 
 def _more_orders(workload: Workload, count: int = 10) -> None:
@@ -142,12 +143,12 @@ def _collections(stack: Stack) -> set[str]:
         return set(client.get_default_database().list_collection_names())
 
 
-def _assert_whole(system: System, customers: list[int]) -> None:
+def _assert_complete(system: System, customers: list[int]) -> None:
     for customer in customers:
         assert_converges(system, customer, within=RECOVERY_SECONDS)
 
 
-def test_a_reader_never_sees_less_while_the_view_is_rebuilt(
+def test_a_reader_never_sees_less_than_before_while_the_view_is_rebuilt(
     stack: Stack, system: System, workload: Workload, reader: Reader
 ) -> None:
     before = _generations(stack)["live"]
@@ -160,17 +161,17 @@ def test_a_reader_never_sees_less_while_the_view_is_rebuilt(
         _more_orders(workload)
     assert reader.faults == []
     assert reader.answers.keys() == {200}
-    _assert_whole(system, workload.customers)
+    _assert_complete(system, workload.customers)
     live = _generations(stack)["live"]
     assert live != before
 
-    def old_ones_are_gone() -> None:
+    def old_generations_are_dropped() -> None:
         assert _collections(stack) == {"generations", f"customers_{live}", f"orders_{live}"}
 
-    eventually(old_ones_are_gone, within=RECOVERY_SECONDS)
+    eventually(old_generations_are_dropped, within=RECOVERY_SECONDS)
 
 
-def test_of_a_view_that_is_wiped_under_load_a_reader_sees_all_or_nothing(
+def test_while_a_view_that_was_wiped_is_rebuilt_a_reader_gets_the_complete_view_or_503(
     stack: Stack, system: System, workload: Workload, reader: Reader
 ) -> None:
     before = _generations(stack)["live"]
@@ -180,17 +181,17 @@ def test_of_a_view_that_is_wiped_under_load_a_reader_sees_all_or_nothing(
             client.drop_database("history")
         _more_orders(workload)
 
-        def is_built_anew() -> None:
+        def is_rebuilt() -> None:
             assert _generations(stack).get("live") not in (None, before)
 
-        eventually(is_built_anew, within=RECOVERY_SECONDS)
+        eventually(is_rebuilt, within=RECOVERY_SECONDS)
         _more_orders(workload)
     assert reader.faults == []
     assert reader.answers.keys() == {200, 503}
-    _assert_whole(system, workload.customers)
+    _assert_complete(system, workload.customers)
 
 
-def test_a_rebuild_is_finished_though_the_history_is_killed_in_it(
+def test_a_rebuild_ends_with_a_complete_view_if_the_history_is_killed_during_it(
     stack: Stack, system: System, workload: Workload, reader: Reader
 ) -> None:
     before = _generations(stack)["live"]
@@ -210,10 +211,10 @@ def test_a_rebuild_is_finished_though_the_history_is_killed_in_it(
     assert reader.faults == []
     assert reader.answers[0] > 0
     assert _generations(stack)["live"] != before
-    _assert_whole(system, workload.customers)
+    _assert_complete(system, workload.customers)
 
 
-def test_a_second_rebuild_is_refused_while_one_is_under_way(stack: Stack) -> None:
+def test_a_second_rebuild_is_refused_while_the_first_is_under_way(stack: Stack) -> None:
     stack.stop("history")
     try:
         with ThreadPoolExecutor(1) as pool:
@@ -230,25 +231,26 @@ def test_a_second_rebuild_is_refused_while_one_is_under_way(stack: Stack) -> Non
         stack.start("history")
         stack.wait_ready("history")
     assert second.exit_code == 1
-    assert "is being built already" in second.output
+    assert "is being built already; wait until it is live" in second.output
 
 
-def test_what_is_past_the_streams_retention_is_sent_again_before_the_view_is_rebuilt(
+def test_states_that_the_stream_has_lost_to_its_retention_are_republished_before_the_view_is_rebuilt(
     stack: Stack, system: System, customers: list[int]
 ) -> None:
     order = system.orders.place(customers[0], total=4)
     system.orders.settled(order)
     assert_converges(system, customers[0])
-    asyncio.run(_forget_all_events(stack))
+    asyncio.run(_purge_events(stack))
     rebuilt = rebuild(stack)
     assert rebuilt.exit_code == 0, rebuilt.output
-    assert "states sent again" in rebuilt.output
+    assert "order: " in rebuilt.output
+    assert " states republished\n" in rebuilt.output
     assert system.history.order(order)["state"] == "APPROVED"
-    _assert_whole(system, customers)
+    _assert_complete(system, customers)
 
 
-async def _forget_all_events(stack: Stack) -> None:
-    """As the stream's retention does."""
+async def _purge_events(stack: Stack) -> None:
+    """Deletes all events from the stream, as its retention does."""
     settings = Settings.read(stack.environment("keeper"))
     client = await connect(settings.nats_url, settings.nats_token.get_secret_value(), "test")
     try:

@@ -1,4 +1,4 @@
-"""The user's story: orders that the credit carries, orders that it does not, and orders withdrawn."""
+"""The user's story: orders within the credit, orders beyond it, and cancelled orders."""
 
 from infra.native import Stack
 from tests.checker import assert_converges
@@ -30,20 +30,20 @@ def test_an_order_beyond_the_credit_is_rejected_and_reserves_nothing(system: Sys
     assert_converges(system, customer)
 
 
-def test_a_second_order_gets_what_the_first_has_left(system: System) -> None:
+def test_a_second_order_is_decided_by_the_credit_that_the_first_has_left(system: System) -> None:
     customer = system.customers.create(limit=10)
     first, second, third = (_settled(system, customer, total) for total in (6, 6, 4))
     assert [first, second, third] == ["APPROVED", "REJECTED", "APPROVED"]
     assert_converges(system, customer)
 
 
-def test_an_order_of_nobody_is_rejected(system: System) -> None:
+def test_an_order_of_an_unknown_customer_is_rejected(system: System) -> None:
     order = system.orders.place(customer_id=-1)
     rejected = {"orderId": order, "orderState": "REJECTED", "rejectionReason": "UNKNOWN_CUSTOMER"}
     assert system.orders.settled(order) == rejected
 
 
-def test_cancelling_an_approved_order_gives_its_credit_back(system: System) -> None:
+def test_cancelling_an_approved_order_releases_its_credit(system: System) -> None:
     customer = system.customers.create(limit=5)
     order = system.orders.place(customer, total=5)
     assert system.orders.settled(order)["orderState"] == "APPROVED"
@@ -53,7 +53,7 @@ def test_cancelling_an_approved_order_gives_its_credit_back(system: System) -> N
     assert _settled(system, customer, total=5) == "APPROVED"
 
 
-def test_an_order_cancelled_while_it_is_pending_never_holds_credit(system: System, stack: Stack) -> None:
+def test_an_order_that_is_cancelled_while_it_is_pending_reserves_no_credit(system: System, stack: Stack) -> None:
     customer = system.customers.create(limit=5)
     with stopped(stack, "customer"):
         order = system.orders.place(customer, total=5)
@@ -63,7 +63,9 @@ def test_an_order_cancelled_while_it_is_pending_never_holds_credit(system: Syste
     assert _settled(system, customer, total=5) == "APPROVED"
 
 
-def test_orders_wait_while_nobody_decides_and_are_settled_afterwards(system: System, stack: Stack) -> None:
+def test_orders_stay_pending_while_the_customer_service_is_down_and_are_decided_afterwards(
+    system: System, stack: Stack
+) -> None:
     customer = system.customers.create(limit=8)
     with stopped(stack, "customer"):
         orders = [system.orders.place(customer, total=4) for _ in range(3)]

@@ -1,4 +1,4 @@
-"""Two hundred orders at once, by twenty clients over ten customers."""
+"""Two hundred concurrent orders, of twenty clients for ten customers."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from tests.checker import assert_converges
 from tests.drivers import System
 
 CLIENTS = 20
-NOBODY = -7
+UNKNOWN_CUSTOMER = -7
 
 RICH, TIGHT, POOR = range(5), range(5, 8), range(8, 10)
-"""Of the ten customers: every order fits; five of the orders fit; no order fits."""
+"""Positions of customers: every order fits the limit; five orders fit it; no order fits it."""
 
 LIMITS = [1000.0] * 5 + [20.0] * 3 + [3.99] * 2
 TOTAL = 4
@@ -30,15 +30,15 @@ class Placed:
     slot: int
 
     @property
-    def is_of_nobody(self) -> bool:
-        return _is_of_nobody(self.client, self.slot)
+    def is_of_unknown_customer(self) -> bool:
+        return _is_of_unknown_customer(self.client, self.slot)
 
     @property
     def is_cancelled(self) -> bool:
         return self.slot in RICH and self.client % 2 == 0
 
 
-def _is_of_nobody(client: int, slot: int) -> bool:
+def _is_of_unknown_customer(client: int, slot: int) -> bool:
     return client >= 18 and slot not in RICH
 
 
@@ -64,7 +64,7 @@ def orders(system: System, customers: list[int]) -> list[Placed]:
 
 
 def _place(system: System, client: int, slot: int, customers: Sequence[int]) -> Placed:
-    customer = NOBODY if _is_of_nobody(client, slot) else customers[slot]
+    customer = UNKNOWN_CUSTOMER if _is_of_unknown_customer(client, slot) else customers[slot]
     order = Placed(system.orders.place(customer, TOTAL), client, slot)
     if order.is_cancelled:
         system.orders.cancel(order.order_id)
@@ -76,7 +76,7 @@ def test_each_order_reaches_the_right_final_state(system: System, orders: list[P
     assert len({order.order_id for order in orders}) == 200
     for order, outcome in outcomes.items():
         state = outcome["orderState"], outcome.get("rejectionReason")
-        if order.is_of_nobody:
+        if order.is_of_unknown_customer:
             assert state == ("REJECTED", "UNKNOWN_CUSTOMER")
         elif order.slot in POOR:
             assert state == ("REJECTED", "INSUFFICIENT_CREDIT")
@@ -84,9 +84,9 @@ def test_each_order_reaches_the_right_final_state(system: System, orders: list[P
             assert state == ("CANCELLED" if order.is_cancelled else "APPROVED", None)
 
 
-def test_a_tight_limit_lets_exactly_as_many_orders_through_as_fit(system: System, orders: list[Placed]) -> None:
+def test_exactly_as_many_orders_are_approved_as_fit_a_tight_limit(system: System, orders: list[Placed]) -> None:
     for slot in TIGHT:
-        mine = [order for order in orders if order.slot == slot and not order.is_of_nobody]
+        mine = [order for order in orders if order.slot == slot and not order.is_of_unknown_customer]
         states = Counter(system.orders.read(order.order_id)["orderState"] for order in mine)
         assert states == {"APPROVED": 5, "REJECTED": 13}
 

@@ -13,12 +13,12 @@ MAX_CENTS = 100 * MAX_AMOUNT
 
 
 @given(st.integers(0, MAX_CENTS))
-def test_every_number_of_cents_survives_the_way_to_json_and_back(cents: int) -> None:
+def test_cents_are_unchanged_after_a_round_trip_through_json(cents: int) -> None:
     assert to_cents(orjson.loads(orjson.dumps(to_amount(cents)))) == cents
 
 
 @given(st.integers(0, MAX_CENTS))
-def test_an_amount_is_printed_as_people_write_it(cents: int) -> None:
+def test_an_amount_is_printed_without_exponent_and_without_surplus_zeros(cents: int) -> None:
     printed = orjson.dumps(to_amount(cents)).decode()
     assert Decimal(printed) == Decimal(cents) / 100
     assert not printed.endswith((".0", ".00"))
@@ -34,12 +34,12 @@ def test_a_decimal_is_converted_exactly(cents: int) -> None:
     ("amount", "cents"),
     [(4, 400), (4.0, 400), (12.34, 1234), (0.1, 10), (0, 0), (-0.0, 0), (1e13, MAX_CENTS), (Decimal("1E+2"), 10_000)],
 )
-def test_an_amount_is_taken_as_it_is_printed(amount: Any, cents: int) -> None:
+def test_an_amount_is_converted_to_the_cents_that_its_decimals_show(amount: Any, cents: int) -> None:
     assert to_cents(amount) == cents
 
 
 @pytest.mark.parametrize("amount", [Decimal("0E-999999999"), Decimal("4.000000000000000000000000000000000000")])
-def test_zeros_behind_the_decimals_do_not_matter(amount: Decimal) -> None:
+def test_zeros_after_the_second_decimal_are_accepted(amount: Decimal) -> None:
     assert to_cents(amount) == 100 * int(amount)
 
 
@@ -63,12 +63,12 @@ def test_zeros_behind_the_decimals_do_not_matter(amount: Decimal) -> None:
         (Decimal("4.0000000000000000000000000000000001"), "at most two decimals"),
     ],
 )
-def test_what_is_no_amount_is_refused(amount: Any, fault: str) -> None:
+def test_a_value_that_is_not_an_amount_is_refused_with_the_reason(amount: Any, fault: str) -> None:
     with pytest.raises(ValueError, match=fault):
         to_cents(amount)
 
 
-def test_money_is_not_negative_and_a_positive_one_is_more_than_nothing() -> None:
+def test_money_is_at_least_0_and_positive_money_at_least_a_cent() -> None:
     assert Money.model_validate({"amount": 0}).cents == 0
     with pytest.raises(ValidationError):
         Money.model_validate({"amount": -0.01})
@@ -77,5 +77,5 @@ def test_money_is_not_negative_and_a_positive_one_is_more_than_nothing() -> None
         PositiveMoney.model_validate({"amount": 0})
 
 
-def test_money_of_cents_is_the_money_read_from_its_amount() -> None:
+def test_money_of_cents_equals_the_money_read_from_the_same_amount() -> None:
     assert Money.of(1_234) == Money.model_validate({"amount": 12.34})

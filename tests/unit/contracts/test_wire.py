@@ -23,7 +23,7 @@ def test_a_payload_is_written_in_camel_case_with_money_as_an_amount() -> None:
     assert event.to_json() == b'{"orderId":1,"orderTotal":{"amount":12.34},"version":1}'
 
 
-def test_a_payload_is_read_as_it_was_written() -> None:
+def test_an_event_is_equal_after_it_was_written_and_read() -> None:
     event = Sample(order_id=2**63 - 1, order_total=Money.of(10**15), remark="Zo\u00eb", version=3)
     assert Sample.from_json(event.to_json()) == event
 
@@ -50,7 +50,7 @@ def test_unknown_fields_are_ignored_at_every_depth() -> None:
         ({"remark": 1}, "remark"),
     ],
 )
-def test_a_field_of_another_type_is_refused_by_its_name(changes: dict[str, Any], field: str) -> None:
+def test_a_field_of_the_wrong_type_is_refused_and_named(changes: dict[str, Any], field: str) -> None:
     with pytest.raises(UnreadablePayload, match=rf"\b{field}: "):
         Sample.from_json(_sample(**changes))
 
@@ -61,12 +61,12 @@ def test_every_wrong_field_is_named() -> None:
 
 
 @pytest.mark.parametrize("payload", [b"", b"{", b"nonsense", b"\xff", b'{"orderId": NaN}'])
-def test_what_is_not_json_is_refused(payload: bytes) -> None:
+def test_a_payload_that_is_not_json_is_refused(payload: bytes) -> None:
     with pytest.raises(UnreadablePayload, match="not JSON"):
         Sample.from_json(payload)
 
 
 @pytest.mark.parametrize("payload", [b"[]", b"1", b"null", b'"text"'])
-def test_what_is_no_object_is_refused(payload: bytes) -> None:
+def test_json_that_is_not_an_object_is_refused(payload: bytes) -> None:
     with pytest.raises(UnreadablePayload, match="payload: "):
         Sample.from_json(payload)

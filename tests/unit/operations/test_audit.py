@@ -91,7 +91,7 @@ def test_a_decision_that_contradicts_the_orders_final_state_is_found(
     assert findings == ([] if decision in DECISIONS_THAT_FIT[state, reason] else [contradiction])
 
 
-def test_an_order_that_the_view_lacks_or_has_alone_is_found() -> None:
+def test_an_order_that_only_its_service_or_only_the_view_has_is_found() -> None:
     assert found(view_orders={}) == ["view: order 7: is missing in the view"]
     assert found(view_orders={7: ORDER, 8: ORDER}) == ["view: order 8: is in the view only"]
 
@@ -112,7 +112,7 @@ def test_an_order_that_the_view_shows_differently_is_found(field: str, here: Any
     assert found(view_orders={7: shown}) == [f"view: order 7: {field} is {here}, in the view {there}"]
 
 
-def test_a_customer_that_the_view_lacks_or_has_alone_is_found() -> None:
+def test_a_customer_that_only_its_service_or_only_the_view_has_is_found() -> None:
     assert found(view_customers={}) == ["view: customer 1: is missing in the view"]
     assert found(view_customers={1: IN_VIEW, 2: IN_VIEW}) == ["view: customer 2: is in the view only"]
 
