@@ -18,11 +18,18 @@ pytest.register_assert_rewrite("tests.checker", "tests.property.invariants", "te
 ATTEMPTS_UNSEEN = 8
 """An event about a row that stays unknown is given up after 6 s instead of a minute."""
 
+KEEPER_INTERVAL_SECONDS = 1
+"""The keeper repairs within seconds."""
+
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """The whole system, running, empty at first."""
-    settings = {**os.environ, "ATTEMPTS_UNSEEN": str(ATTEMPTS_UNSEEN)}
+    settings = {
+        **os.environ,
+        "ATTEMPTS_UNSEEN": str(ATTEMPTS_UNSEEN),
+        "KEEPER_INTERVAL_SECONDS": str(KEEPER_INTERVAL_SECONDS),
+    }
     stack = Stack(os.environ.get("TEST_STACK", "test"), settings)
     keep = os.environ.get("KEEP_STACK") == "1"
     if not keep:
