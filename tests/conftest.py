@@ -21,6 +21,9 @@ pytest.register_assert_rewrite(
 ATTEMPTS_UNSEEN = 8
 """An event about a row that stays unknown is given up after 6 s instead of a minute."""
 
+KEEPER_INTERVAL_SECONDS = 1
+"""The keeper repairs within seconds."""
+
 
 TIME_LIMITS = {"unit": 60, "architecture": 60, "contract": 60, "chaos": 1_800}
 """Seconds for one test, its fixtures included, by folder; elsewhere pyproject.toml's `timeout`."""
@@ -36,7 +39,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """The whole system, running, empty at first."""
-    settings = {**os.environ, "ATTEMPTS_UNSEEN": str(ATTEMPTS_UNSEEN)}
+    settings = {
+        **os.environ,
+        "ATTEMPTS_UNSEEN": str(ATTEMPTS_UNSEEN),
+        "KEEPER_INTERVAL_SECONDS": str(KEEPER_INTERVAL_SECONDS),
+    }
     stack = Stack(os.environ.get("TEST_STACK", "test"), settings)
     keep = os.environ.get("KEEP_STACK") == "1"
     if not keep:
