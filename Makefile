@@ -18,10 +18,11 @@ RUNS ?= 1000
 QUICK ?=
 ONLY ?=
 PYTHON := .venv/bin/python
+MIGRATIONS := $(wildcard storage/migrations/*.sql services/*/migrations/*.sql tests/upgrade/migrations/*.sql)
 INFRA := sh infra/python.sh -m infra --name $(NAME)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs restart resend reset dev test lint format lock clean chaos simulate mutants bench
+.PHONY: help up down status logs restart migrate resend reset dev test lint format lock clean chaos simulate mutants bench
 
 help:  ## this text
 	@sed -n 's/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
@@ -41,6 +42,9 @@ logs:  ## the end of the logs, or of COMPONENT's, FOLLOW=1 to stay
 
 restart:  ## restart COMPONENT, after its code was changed
 	@$(INFRA) restart $(COMPONENT)
+
+migrate:  ## apply the migrations that the databases have not got yet; `make up` and the keeper do it by themselves
+	@$(INFRA) migrate
 
 resend:  ## send the outboxes again, after Kafka and JetStream both lost their data
 	@$(INFRA) resend
@@ -66,11 +70,12 @@ bench: dev  ## latency, throughput, cost by component; about 30 minutes, QUICK=1
 mutants: dev  ## plants bugs one at a time and shows which test catches each
 	@$(PYTHON) -m tests.mutants
 
-lint: dev  ## style, types and the direction of imports
+lint: dev  ## style, types, the direction of imports, and what a migration would lock or break
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
+	@.venv/bin/squawk $(MIGRATIONS)
 
 format: dev  ## put the code into the project's format
 	@.venv/bin/ruff check --fix .

@@ -1,4 +1,4 @@
-"""The commands behind the Makefile: `python -m infra [--name NAME] up|down|status|logs|restart|resend|reset`.
+"""The commands behind the Makefile: `python -m infra [--name NAME] up|down|status|logs|restart|migrate|resend|reset`.
 
 Decides whether the stack runs in containers or as local processes, prepares what that needs, and hands over.
 Standard library only: nothing is installed yet when the first `make up` gets here.
@@ -17,7 +17,7 @@ CHOICES = ("compose", "native")
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m infra", description=__doc__)
     parser.add_argument("--name", default="main", help="which stack")
-    parser.add_argument("command", choices=("up", "down", "status", "logs", "restart", "resend", "reset"))
+    parser.add_argument("command", choices=("up", "down", "status", "logs", "restart", "migrate", "resend", "reset"))
     parser.add_argument("component", nargs="?", default="")
     parser.add_argument("--follow", action="store_true")
     return parser.parse_args()

@@ -39,6 +39,7 @@ def run(wanted: argparse.Namespace) -> int:
         "status": ["ps", "--all"],
         "logs": ["logs", "--tail", "200", *follow, *component],
         "restart": ["restart", *component],
+        "migrate": ["exec", "--no-TTY", "keeper", "python", "-m", "infra.provision", "migrate"],
         "resend": ["exec", "--no-TTY", "keeper", "python", "-m", "infra.provision", "resend"],
     }
     match wanted.command:

@@ -13,7 +13,7 @@ from infra.provision import connectors
 from infra.provision.settings import Settings
 from infra.steps import StepFailed
 
-COMMANDS = ("up", "down", "reset", "status", "logs", "restart", "resend", "environment")
+COMMANDS = ("up", "down", "reset", "status", "logs", "restart", "migrate", "resend", "environment")
 
 
 def arguments() -> argparse.Namespace:
@@ -35,6 +35,7 @@ def run(wanted: argparse.Namespace) -> int:
         "status": lambda: status(stack),
         "logs": lambda: report.logs(stack, wanted.component, wanted.follow),
         "restart": lambda: restart(stack, known(wanted.component)),
+        "migrate": lambda: migrate(stack),
         "resend": lambda: resend(stack),
         "environment": lambda: environment(stack, known(wanted.component)),
     }
@@ -77,6 +78,12 @@ def resend(stack: Stack) -> None:
     if not stack.states():
         raise StepFailed(f'the stack "{stack.name}" is down: make up')
     print("\n".join(connectors.resend(Settings.read(stack.environment("keeper")))))
+
+
+def migrate(stack: Stack) -> None:
+    if not stack.states():
+        raise StepFailed(f'the stack "{stack.name}" is down: make up')
+    print(stack.migrate())
 
 
 def known(component: str) -> str:

@@ -99,6 +99,10 @@ class Stack:
             raise ProcessLookupError(f"{component} does not run")
         os.kill(pid, number)
 
+    def migrate(self) -> str:
+        """Apply the migrations that are missing; answers which."""
+        return Startup(self._blueprint, self._supervisor).schema()
+
     def start(self, component: str) -> None:
         """Ask for a start; wait_ready() tells when it is done."""
         self._supervisor.start(component)

@@ -1,7 +1,8 @@
 """The keeper: puts back, every few seconds and without end, what infra.provision declares.
 
-It starts a connector again whose task failed for good, drops a slot that the server gave up, creates roles, topics and
-connectors again after an engine lost them, and has the outboxes sent again when the event topics had to be made anew.
+It starts a connector again whose task failed for good, drops a slot that the server gave up, creates roles, tables,
+topics and connectors again after an engine lost them, and has the outboxes sent again when the event topics had to be
+made anew. It applies the migrations of a new release: the services only wait for them.
 While an engine is away it waits; while nothing differs it only reads.
 """
 
@@ -16,12 +17,14 @@ import httpx
 from confluent_kafka import KafkaException
 from pymongo.errors import PyMongoError
 
-from infra.provision import connectors, kafka, lost_events, mongo, postgres
+from infra.provision import connectors, kafka, lost_events, mongo, postgres, schema
 from infra.provision.settings import Settings
+from storage.migrate import MigrationFailed
 
 logger = logging.getLogger("keeper")
 
-ENGINE_IS_AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, PyMongoError, KafkaException, httpx.HTTPError)
+POSTGRES_IS_AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, MigrationFailed)
+ENGINE_IS_AWAY = (*POSTGRES_IS_AWAY, PyMongoError, KafkaException, httpx.HTTPError)
 """What an engine that is down, starting or refusing raises; anything else is a fault of this program and ends it."""
 
 INTERVAL_SECONDS = 10.0
@@ -63,6 +66,7 @@ async def keep(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
     tasks = [
         Task("postgres", lambda: postgres.reconcile(settings)),
+        Task("schema", lambda: schema.reconcile(settings)),
         Task("slots", lambda: postgres.drop_lost_slots(settings)),
         # MongoDB writes three lines to its log for each client that comes.
         Task("mongo", lambda: asyncio.to_thread(mongo.reconcile, settings), every=3),

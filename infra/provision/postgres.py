@@ -1,6 +1,7 @@
 """A database and a login role for each service, and a replication role that may read nothing but its outbox.
 
-The services create their own tables and publication (schema.sql), and let their replication role read the outbox.
+The migrations (infra/provision/schema.py) create the tables and the publication, and let the replication role read
+the outbox.
 """
 
 from typing import Any
