@@ -47,6 +47,8 @@ SESSION_SETTINGS = {
     # For an index that is built concurrently: nothing waits for it. Other files set a shorter one (`make lint` looks).
     "statement_timeout": "1h",
     "idle_in_transaction_session_timeout": "10s",
+    # If dbmate is killed, the server stops its statement.
+    "client_connection_check_interval": "1s",
 }
 
 CONNECT_TIMEOUT_SECONDS = 5.0

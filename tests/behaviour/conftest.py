@@ -18,13 +18,11 @@ from pymongo import MongoClient
 
 from messaging.connection import connect
 from services.bridge.kafka import KafkaRecords
-from services.customer.app import SCHEMA as CUSTOMER_SCHEMA
 from services.customer.repository import Repository as CustomerRepository
 from services.history.views import Views
-from services.order.app import SCHEMA as ORDER_SCHEMA
 from services.order.repository import Repository as OrderRepository
-from storage.postgres import apply_schema, open_pool
-from tests.engines import TOKEN, KafkaTopics, NatsServer, fresh_database
+from storage.postgres import open_pool
+from tests.engines import TOKEN, KafkaTopics, NatsServer, migrated_database
 from tests.simulation import kafka, mongo, nats_client, repositories
 from tests.simulation.jetstream import Server
 from tests.simulation.postgres import Database
@@ -123,7 +121,7 @@ async def customers(kind: str, world: World, life: Life, addresses: Mapping[str,
     if kind == "simulated":
         yield repositories.CustomerRepository(Database("customer", world), life)
         return
-    async with _pool(addresses, CUSTOMER_SCHEMA) as pool:
+    async with _pool(addresses, "customer") as pool:
         yield CustomerRepository(pool)
 
 
@@ -133,14 +131,13 @@ async def orders(kind: str, world: World, life: Life, addresses: Mapping[str, st
     if kind == "simulated":
         yield repositories.OrderRepository(Database("order", world), life)
         return
-    async with _pool(addresses, ORDER_SCHEMA) as pool:
+    async with _pool(addresses, "order") as pool:
         yield OrderRepository(pool)
 
 
 @asynccontextmanager
-async def _pool(addresses: Mapping[str, str], schema: str) -> AsyncIterator[Any]:
-    async with fresh_database(addresses["POSTGRES_URL"]) as url, await open_pool(url, "test") as pool:
-        await apply_schema(pool, schema)
+async def _pool(addresses: Mapping[str, str], service: str) -> AsyncIterator[Any]:
+    async with migrated_database(addresses["POSTGRES_URL"], service) as url, open_pool(url, "test") as pool:
         yield pool
 
 

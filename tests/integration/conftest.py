@@ -32,7 +32,7 @@ async def database(addresses: Mapping[str, str]) -> AsyncIterator[str]:
 @pytest.fixture
 async def pool(database: str) -> AsyncIterator[asyncpg.Pool]:
     """As the services open theirs."""
-    async with await open_pool(database, "test") as pool:
+    async with open_pool(database, "test") as pool:
         # Open before the test, or what is meant to run at once would run while one connects after the other.
         for connection in [await pool.acquire() for _ in range(8)]:
             await pool.release(connection)

@@ -19,19 +19,17 @@ from contracts.headers import ID, TYPE
 from contracts.money import Money, PositiveMoney
 from messaging.connection import connect
 from messaging.streams import DEAD_LETTERS, EVENTS, ensure_stream, request
-from services.customer.app import SCHEMA as CUSTOMER_SCHEMA
 from services.customer.handlers import create_customer
 from services.customer.repository import Repository as CustomerRepository
 from services.customer.requests import CreateCustomer
 from services.history.views import Generation, Views
-from services.order.app import SCHEMA as ORDER_SCHEMA
 from services.order.domain import NotCancellable
 from services.order.handlers import cancel_order, create_order, reject_overdue_orders
 from services.order.repository import Repository as OrderRepository
 from services.order.requests import CreateOrder
 from services.order.waiting import Waiting
-from storage.postgres import apply_schema, open_pool
-from tests.engines import TOKEN, NatsServer, fresh_database
+from storage.postgres import open_pool
+from tests.engines import TOKEN, NatsServer, migrated_database
 
 CONNECTIONS = 8
 """Opened before the test, or what is meant to run at once would run while one connects after the other."""
@@ -149,7 +147,7 @@ async def open_world(postgres_url: str, mongodb_url: str, nats: NatsServer) -> A
         nats: running, and nobody else's.
     """
     async with AsyncExitStack() as opened:
-        pools = [await _open_pool(opened, postgres_url, schema) for schema in (CUSTOMER_SCHEMA, ORDER_SCHEMA)]
+        pools = [await _open_pool(opened, postgres_url, service) for service in ("customer", "order")]
         mongo = AsyncIOMotorClient(mongodb_url)
         opened.callback(mongo.close)
         opened.push_async_callback(mongo.drop_database, mongo.get_default_database())
@@ -160,10 +158,9 @@ async def open_world(postgres_url: str, mongodb_url: str, nats: NatsServer) -> A
         yield World(*pools, views.generation("only"), mongo, client)
 
 
-async def _open_pool(opened: AsyncExitStack, admin_url: str, schema: str) -> asyncpg.Pool:
-    url = await opened.enter_async_context(fresh_database(admin_url))
-    pool = await opened.enter_async_context(await open_pool(url, "property test"))
-    await apply_schema(pool, schema)
+async def _open_pool(opened: AsyncExitStack, admin_url: str, service: str) -> asyncpg.Pool:
+    url = await opened.enter_async_context(migrated_database(admin_url, service))
+    pool = await opened.enter_async_context(open_pool(url, "property test"))
     for connection in [await pool.acquire() for _ in range(CONNECTIONS)]:
         await pool.release(connection)
     return pool

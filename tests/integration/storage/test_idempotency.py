@@ -6,10 +6,9 @@ import asyncpg
 import pytest
 
 from contracts.money import PositiveMoney
-from services.order.app import SCHEMA
 from services.order.requests import CreateOrder
 from storage import idempotency
-from storage.postgres import apply_schema
+from tests.engines import migrate_database
 from web.problems import Problem
 
 RETENTION = timedelta(hours=1)
@@ -20,8 +19,8 @@ OTHER_BODY = CreateOrder(customer_id=2, order_total=PositiveMoney.of(400))
 
 
 @pytest.fixture(autouse=True)
-async def _schema(pool: asyncpg.Pool) -> None:
-    await apply_schema(pool, SCHEMA)
+async def _schema(database: str) -> None:
+    await migrate_database(database, "order")
 
 
 async def _ask(pool: asyncpg.Pool, key: str, answer: int, body: CreateOrder = BODY) -> int:

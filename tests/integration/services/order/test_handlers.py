@@ -9,19 +9,18 @@ import pytest
 
 from contracts.money import PositiveMoney
 from messaging.errors import NotYetVisible, Undecodable
-from services.order.app import SCHEMA
 from services.order.domain import NotCancellable, OrderState
 from services.order.handlers import cancel_order, create_order, handle_credit_decisions, reject_overdue_orders
 from services.order.repository import Repository
 from services.order.requests import CreateOrder
 from services.order.waiting import Waiting
-from storage.postgres import apply_schema
 from tests import builders
+from tests.engines import migrate_database
 
 
 @pytest.fixture
-async def repository(pool: asyncpg.Pool) -> Repository:
-    await apply_schema(pool, SCHEMA)
+async def repository(database: str, pool: asyncpg.Pool) -> Repository:
+    await migrate_database(database, "order")
     return Repository(pool)
 
 
