@@ -6,14 +6,14 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from infra.provision import schema
 from infra.provision.schema import folders_of
+from infra.provision.settings import SERVICES, Settings
 from storage.migrate import LOCK_KEY, MigrationFailed, apply
 from storage.postgres import open_pool
 from storage.schema import migration_names
 from tests.engines import fresh_database, migrate_database
 from tests.eventually import eventually_async
-
-SERVICES = ("customer", "order")
 
 RELATIONS = """
 SELECT c.relname, c.relkind::text, c.relacl::text, a.attname, a.attnum, a.attnotnull, a.attidentity::text,
@@ -79,6 +79,17 @@ async def test_a_new_database_and_an_adopted_one_get_the_schema_of_145242c(
         await migrate_database(url, service)
         async with open_pool(url, "test") as migrated:
             assert await _described(migrated) == before
+
+
+async def test_the_keeper_gives_each_service_its_tables(addresses: dict[str, str]) -> None:
+    admin = addresses["POSTGRES_URL"]
+    async with fresh_database(admin) as customers, fresh_database(admin) as orders:
+        urls = {"CUSTOMER_DATABASE_URL": customers, "ORDER_DATABASE_URL": orders}
+        settings = Settings.read({**addresses, **urls})
+        assert await schema.reconcile(settings) == [
+            f"{service}: applied {', '.join(migration_names(folders_of(service)))}" for service in SERVICES
+        ]
+        assert await schema.reconcile(settings) == []
 
 
 async def test_what_is_applied_is_not_applied_again(database: str) -> None:

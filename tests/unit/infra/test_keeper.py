@@ -7,6 +7,7 @@ import pytest
 
 from infra.provision.keeper import Task
 from infra.provision.lost_events import must_resend
+from storage.migrate import MigrationFailed
 
 
 @pytest.fixture
@@ -44,6 +45,25 @@ async def test_a_task_may_look_less_often_but_in_each_round_while_it_is_not_in_o
     for _ in range(6):
         await task.run()
     assert looked == [1, 2, 4]
+
+
+async def test_a_migration_that_fails_is_complained_of_with_its_name_and_tried_again(
+    log: pytest.LogCaptureFixture,
+) -> None:
+    answers: Iterator[Exception | None] = iter([MigrationFailed("0102_x.sql: Error: pq: out of luck"), None])
+
+    async def reconcile() -> list[str]:
+        if (error := next(answers)) is not None:
+            raise error
+        return ["order: applied 0102_x"]
+
+    task = Task("schema", reconcile)
+    assert [await task.run() for _ in range(2)] == [False, True]
+    assert log.messages == [
+        "schema: not in order yet: MigrationFailed: 0102_x.sql: Error: pq: out of luck",
+        "schema: order: applied 0102_x",
+        "schema: in order again",
+    ]
 
 
 async def test_a_fault_of_the_keeper_itself_is_not_swallowed() -> None:
