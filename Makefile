@@ -18,10 +18,11 @@ RUNS ?= 1000
 QUICK ?=
 ONLY ?=
 PYTHON := .venv/bin/python
+MIGRATIONS := $(wildcard storage/migrations/*.sql services/*/migrations/*.sql tests/upgrade/migrations/*.sql)
 INFRA := sh infra/python.sh -m infra --name $(NAME)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs restart resnapshot reset dev test lint format lock clean chaos simulate mutants bench
+.PHONY: help up down status logs restart migrate resnapshot reset dev test lint format lock clean chaos simulate mutants bench
 
 help:  ## this text
 	@sed -n 's/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
@@ -41,6 +42,9 @@ logs:  ## the end of all logs or of COMPONENT's; FOLLOW=1 shows new lines
 
 restart:  ## restart COMPONENT, after its code was changed
 	@$(INFRA) restart $(COMPONENT)
+
+migrate:  ## apply the missing migrations; `make up` and the keeper do it too
+	@$(INFRA) migrate
 
 resnapshot:  ## have Debezium send the outboxes again from a snapshot, after Kafka and JetStream lost their data
 	@$(INFRA) resnapshot
@@ -66,11 +70,12 @@ bench: dev  ## measure latency, throughput and cost: 30 minutes, QUICK=1 two; ON
 mutants: dev  ## plant bugs one at a time and show which test catches each
 	@$(PYTHON) -m tests.mutants
 
-lint: dev  ## check style, types and the direction of imports
+lint: dev  ## check style, types, the direction of imports, and the locks that migrations take
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
+	@.venv/bin/squawk $(MIGRATIONS)
 
 format: dev  ## format the code
 	@.venv/bin/ruff check --fix .

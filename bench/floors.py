@@ -22,7 +22,8 @@ from bench.isolated import stopped
 from bench.load import order_requests, post_rate, with_fresh_keys
 from bench.rig import Rig, wait_until
 from infra.native.layout import CHECKOUT
-from services.order.app import SCHEMA
+from infra.provision.schema import folders_of
+from storage.migrate import apply
 
 STARTED_WITHIN_SECONDS = 15.0
 POOL_SIZES = (4, 8, 16, 32)
@@ -151,9 +152,7 @@ async def scratch_database(admin_url: str) -> AsyncIterator[str]:
     admin = await asyncpg.connect(admin_url)
     try:
         await admin.execute(f"CREATE DATABASE {name}")
-        connection = await asyncpg.connect(url)
-        await connection.execute(SCHEMA)
-        await connection.close()
+        await apply(url, folders_of("order"))
         yield url
     finally:
         await admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

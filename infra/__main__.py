@@ -1,4 +1,4 @@
-"""The commands behind the Makefile: `python -m infra [--name NAME] up|down|status|logs|restart|resnapshot|reset`.
+"""The commands behind the Makefile: `python -m infra [--name NAME] COMMAND`, with the COMMANDS below.
 
 Decides whether the stack runs in containers or as local processes, installs what that needs, and runs the command.
 Standard library only: at the first `make up` nothing is installed yet.
@@ -11,13 +11,16 @@ import sys
 
 from infra import bootstrap, containers, steps
 
+COMMANDS = ("up", "down", "status", "logs", "restart", "migrate", "resnapshot", "reset")
 CHOICES = ("compose", "native")
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m infra", description=__doc__)
     parser.add_argument("--name", default="main", help="which stack")
-    parser.add_argument("command", choices=("up", "down", "status", "logs", "restart", "resnapshot", "reset"))
+    parser.add_argument(
+        "command", choices=("up", "down", "status", "logs", "restart", "migrate", "resnapshot", "reset")
+    )
     parser.add_argument("component", nargs="?", default="")
     parser.add_argument("--follow", action="store_true")
     return parser.parse_args()

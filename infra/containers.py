@@ -39,6 +39,7 @@ def run(options: argparse.Namespace) -> int:
         "status": ["ps", "--all"],
         "logs": ["logs", "--tail", "200", *follow, *component],
         "restart": ["restart", *component],
+        "migrate": ["exec", "--no-TTY", "keeper", "python", "-m", "infra.provision", "migrate"],
         "resnapshot": ["exec", "--no-TTY", "keeper", "python", "-m", "infra.provision", "resnapshot"],
     }
     match options.command:

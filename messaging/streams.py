@@ -6,7 +6,9 @@ keeps state in memory for each distinct subject.
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, TypeVar
 
 import nats.errors
@@ -163,10 +165,28 @@ async def ensure_consumer(client: Client, consumer: DurableConsumer) -> None:
         return
     # Subjects are only added: during a rolling deployment a newer version has added some, and an older instance that
     # took them away would make the consumer skip their events.
-    wanted["filter_subjects"] = list(dict.fromkeys([*info["config"]["filter_subjects"], *wanted["filter_subjects"]]))
+    wanted["filter_subjects"] = _union(info["config"]["filter_subjects"], wanted["filter_subjects"])
     if _differs(wanted, info["config"]):
         await _create_consumer(client, consumer, wanted, "update")
         log.info("changed the durable consumer %s to its declared configuration", name)
+
+
+def _union(present: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """All subjects of both, without those that another one covers: JetStream refuses filters that overlap."""
+    subjects = list(dict.fromkeys([*present, *wanted]))
+    return [
+        subject for subject in subjects if not any(_covers(other, subject) for other in subjects if other != subject)
+    ]
+
+
+def _covers(pattern: str, subject: str) -> bool:
+    """Whether the pattern matches whatever the subject matches: `*` is one token, `>` all that follow."""
+    for part, other in zip_longest(pattern.split("."), subject.split(".")):
+        if part == ">":
+            return other is not None
+        if part != other and (part != "*" or other in (None, ">")):
+            return False
+    return True
 
 
 async def consumer_infos(client: Client, stream: str) -> list[dict[str, Any]]:

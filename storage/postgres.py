@@ -1,8 +1,8 @@
-"""A service's PostgreSQL database: the pool, the schema, and which errors pass by themselves."""
+"""A service's PostgreSQL database: the pool, the wait for its schema, and which errors pass by themselves."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Protocol
@@ -10,6 +10,7 @@ from typing import Protocol
 import asyncpg
 
 from storage import idempotency, outbox
+from storage.schema import missing_migrations
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +28,14 @@ TRANSIENT_ERRORS: tuple[type[Exception], ...] = (
     # The schema is not the one that this code needs: a migration is missing. No message is to blame for it.
     asyncpg.UndefinedTableError,
     asyncpg.UndefinedColumnError,
+    asyncpg.InvalidCachedStatementError,  # a migration has changed what a prepared statement returns
+    # The server is new or was restored empty: the keeper creates the role and the database.
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
 )
 """Errors that a retry can cure: the statement was right, the database was not able to carry it out."""
+
+SCHEMA_POLL_SECONDS = 0.2
 
 POOL_SIZE = 16
 COMMAND_TIMEOUT_SECONDS = 30.0
@@ -68,7 +75,7 @@ class Database(Protocol):
 
     @property
     def missing_schema(self) -> str | None:
-        """Which part of the schema is missing; None once `wait_for_schema` has returned."""
+        """Why no statement can be served yet, in words for an operator; None since the schema was complete once."""
 
     async def wait_for_schema(self) -> None:
         """Returns when the schema is the one that this code needs.
@@ -78,7 +85,7 @@ class Database(Protocol):
         """
 
     async def ping(self) -> str | None:
-        """A health check: raises the reason why the database does not answer."""
+        """A health check: which part of the schema is missing now. Raises why the database does not answer."""
 
     async def delete_expired_events(self, retention: timedelta) -> int:
         """Deletes one batch of outbox rows that are older than the retention, and returns how many."""
@@ -90,32 +97,34 @@ class Database(Protocol):
 class PostgresDatabase:
     """The real one. Implements Database."""
 
-    def __init__(self, pool: asyncpg.Pool, schema: str) -> None:
+    def __init__(self, pool: asyncpg.Pool, required: Sequence[str]) -> None:
         self._pool = pool
-        self._schema = schema
-        self.missing_schema: str | None = "the schema is not known yet"
+        self._required = required
+        self.missing_schema: str | None = "the database has not answered yet"
 
     async def wait_for_schema(self) -> None:
-        await apply_schema(self._pool, self._schema)
-        self.missing_schema = None
+        told = None
+        while missing := await self._look():
+            if missing != told:
+                log.warning("waiting: %s", missing)
+                told = missing
+            await asyncio.sleep(SCHEMA_POLL_SECONDS)
 
     async def ping(self) -> str | None:
-        await self._pool.fetchval("SELECT 1")
-        return self.missing_schema
+        return await self._look()
+
+    async def _look(self) -> str | None:
+        missing = await missing_migrations(self._pool, self._required)
+        text = None
+        if missing:
+            text = f"migrations are not applied: {', '.join(missing)} (the keeper applies them; by hand: make migrate)"
+        # Once open it stays open: if the tables disappear later, the statements themselves fail with a transient error.
+        if self.missing_schema is not None:
+            self.missing_schema = text
+        return text
 
     async def delete_expired_events(self, retention: timedelta) -> int:
         return await outbox.delete_expired(self._pool, retention)
 
     async def delete_expired_keys(self, retention: timedelta) -> int:
         return await idempotency.delete_expired(self._pool, retention)
-
-
-SCHEMA_LOCK = 20_260_101
-
-
-async def apply_schema(pool: asyncpg.Pool, schema: str) -> None:
-    """Runs a schema's SQL, whose statements must be harmless when the schema is there already."""
-    async with pool.acquire() as connection, connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", SCHEMA_LOCK)
-        await connection.execute(schema)
-    log.info("the schema is applied")

@@ -16,7 +16,9 @@ from confluent_kafka import KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 import infra
+from infra.provision.schema import folders_of
 from services.bridge.kafka_login import KafkaConfig, kafka_login
+from storage.migrate import apply
 from tests.eventually import eventually
 
 KAFKA_SECONDS = 15.0
@@ -36,6 +38,19 @@ async def fresh_database(admin_url: str) -> AsyncIterator[str]:
         await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     finally:
         await admin.close()
+
+
+async def migrate_database(url: str, service: str) -> None:
+    """Gives a database the tables of a service, as the keeper does."""
+    await apply(url, folders_of(service))
+
+
+@asynccontextmanager
+async def migrated_database(admin_url: str, service: str) -> AsyncIterator[str]:
+    """The URL of a PostgreSQL database with a service's empty tables, dropped afterwards."""
+    async with fresh_database(admin_url) as url:
+        await migrate_database(url, service)
+        yield url
 
 
 class NatsServer:

@@ -13,7 +13,7 @@ from infra.provision import connectors
 from infra.provision.settings import Settings
 from infra.steps import StepFailed
 
-COMMANDS = ("up", "down", "reset", "status", "logs", "restart", "resnapshot", "environment")
+COMMANDS = ("up", "down", "reset", "status", "logs", "restart", "migrate", "resnapshot", "environment")
 
 
 def arguments() -> argparse.Namespace:
@@ -35,6 +35,7 @@ def run(options: argparse.Namespace) -> int:
         "status": lambda: status(stack),
         "logs": lambda: report.logs(stack, options.component, options.follow),
         "restart": lambda: restart(stack, known(options.component)),
+        "migrate": lambda: migrate(stack),
         "resnapshot": lambda: resnapshot(stack),
         "environment": lambda: environment(stack, known(options.component)),
     }
@@ -77,6 +78,12 @@ def resnapshot(stack: Stack) -> None:
     if not stack.states():
         raise StepFailed(f'the stack "{stack.name}" is down: make up')
     print("\n".join(connectors.resnapshot_outboxes(Settings.read(stack.environment("keeper")))))
+
+
+def migrate(stack: Stack) -> None:
+    if not stack.states():
+        raise StepFailed(f'the stack "{stack.name}" is down: make up')
+    print(stack.migrate())
 
 
 def known(component: str) -> str:

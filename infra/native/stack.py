@@ -99,6 +99,10 @@ class Stack:
             raise ProcessLookupError(f"{component} does not run")
         os.kill(pid, number)
 
+    def migrate(self) -> str:
+        """Apply the migrations that are missing; answers which."""
+        return Startup(self._blueprint, self._supervisor).schema()
+
     def start(self, component: str) -> None:
         """Starts a component without waiting; see wait_ready()."""
         self._supervisor.start(component)

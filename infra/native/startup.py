@@ -10,9 +10,10 @@ from infra.native import engines
 from infra.native.components import SERVICES, Blueprint
 from infra.native.ports import HOST
 from infra.native.supervision import Supervisor
-from infra.provision import connectors, kafka, mongo, postgres, probe
+from infra.provision import connectors, kafka, mongo, postgres, probe, schema
 from infra.provision.settings import Settings
 from infra.steps import Step, StepFailed, poll
+from storage.migrate import MigrationFailed
 
 ENGINE_SECONDS = 90.0
 SERVICE_SECONDS = 60.0
@@ -32,12 +33,13 @@ class Startup:
     def steps(self) -> list[Step]:
         return [
             Step("postgres", self._postgres),
+            Step("schema", self.schema, after=("postgres",)),
             Step("nats", self._nats),
             Step("mongo", self._mongo),
             Step("kafka", self._kafka),
             Step("connect", self._connect, after=("kafka",)),
-            Step("customer", lambda: self._service("customer"), after=("postgres", "nats")),
-            Step("order", lambda: self._service("order"), after=("postgres", "nats")),
+            Step("customer", lambda: self._service("customer"), after=("schema", "nats")),
+            Step("order", lambda: self._service("order"), after=("schema", "nats")),
             Step("bridge", lambda: self._service("bridge"), after=("kafka", "nats")),
             Step("history", lambda: self._service("history"), after=("mongo", "nats")),
             Step("connectors", self._connectors, after=("connect", "customer", "order")),
@@ -66,6 +68,13 @@ class Startup:
         if not self._runs("postgres"):
             created = self._blueprint.postgres.prepare(self._blueprint.secrets["POSTGRES_PASSWORD"])
         return self._engine("postgres", created)
+
+    def schema(self) -> str:
+        """Apply the migrations that are missing; answers which."""
+        try:
+            return "; ".join(asyncio.run(schema.reconcile(self._settings))) or schema.COMPLETE
+        except MigrationFailed as error:
+            raise StepFailed(f"schema: {error}") from error
 
     def _nats(self) -> str:
         return self._engine("nats")

@@ -1,8 +1,9 @@
 """The keeper: compares the engines with what infra.provision declares, every few seconds, and repairs what differs.
 
-It restarts failed connectors, drops invalidated slots, recreates roles, users, topics and connectors that an engine
-lost, restores changed privileges and options, and resnapshots the outboxes into recreated event topics. While an
-engine is down it retries every second. While nothing differs it only reads.
+It restarts failed connectors, drops invalidated slots, recreates roles, users, tables, topics and connectors that an
+engine lost, restores changed privileges and options, and resnapshots the outboxes into recreated event topics. It
+applies the migrations of a new release. While an engine is down it retries every second. While nothing differs it only
+reads.
 """
 
 import asyncio
@@ -16,12 +17,14 @@ import httpx
 from confluent_kafka import KafkaException
 from pymongo.errors import PyMongoError
 
-from infra.provision import connectors, kafka, mongo, postgres, recreated_topics
+from infra.provision import connectors, kafka, mongo, postgres, recreated_topics, schema
 from infra.provision.settings import Settings
+from storage.migrate import MigrationFailed
 
 logger = logging.getLogger("keeper")
 
-ENGINE_IS_AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, PyMongoError, KafkaException, httpx.HTTPError)
+POSTGRES_IS_AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, MigrationFailed)
+ENGINE_IS_AWAY = (*POSTGRES_IS_AWAY, PyMongoError, KafkaException, httpx.HTTPError)
 """Errors of an engine that is down, starting or refusing. Any other error is a bug and ends the keeper."""
 
 RETRY_SECONDS = 1.0
@@ -62,6 +65,7 @@ async def keep(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT."""
     tasks = [
         Task("postgres", lambda: postgres.reconcile(settings)),
+        Task("schema", lambda: schema.reconcile(settings)),
         Task("slots", lambda: postgres.drop_lost_slots(settings)),
         # MongoDB logs three lines for each new connection.
         Task("mongo", lambda: asyncio.to_thread(mongo.reconcile, settings), every=3),

@@ -1,6 +1,7 @@
 """PostgreSQL's roles, databases and privileges: a database, a login role and a replication role for each service.
 
-The services create their own tables and publication, and let their replication role read the outbox and no other table.
+The migrations (infra/provision/schema.py) create the tables and the publication, and let the replication role read
+the outbox.
 """
 
 from typing import NamedTuple

@@ -12,10 +12,12 @@ from services.customer.repository import Repository
 from services.customer.service import assemble
 from services.customer.settings import Settings
 from storage.postgres import PostgresDatabase, open_pool
+from storage.schema import migration_folders, migration_names
 from web.application import Service
 from web.application import create_app as create_service_app
 
-SCHEMA = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
+MIGRATIONS = migration_names(migration_folders(Path(__file__).parent))
+"""The service waits until all of them are applied; it applies none itself."""
 
 
 @asynccontextmanager
@@ -25,7 +27,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         open_pool(settings.database_url.get_secret_value(), "customer") as pool,
         open_connection(settings.nats_url, settings.nats_token.get_secret_value(), "customer") as stream,
     ):
-        yield assemble(Ports(PostgresDatabase(pool, SCHEMA), Repository(pool), stream), settings)
+        yield assemble(Ports(PostgresDatabase(pool, MIGRATIONS), Repository(pool), stream), settings)
 
 
 def create_app(settings: Settings) -> ASGIApp:

@@ -20,15 +20,13 @@ from pymongo import MongoClient
 from messaging.connection import connect
 from services.bridge.kafka import KafkaRecords
 from services.customer import repository as customer_repository
-from services.customer.app import SCHEMA as CUSTOMER_SCHEMA
 from services.customer.ports import CustomerRepository
 from services.history.views import Views
 from services.order import repository as order_repository
-from services.order.app import SCHEMA as ORDER_SCHEMA
 from services.order.ports import OrderRepository
-from storage.postgres import apply_schema, open_pool
+from storage.postgres import open_pool
 from tests.behaviour.parts import Nats, Topic, View
-from tests.engines import TOKEN, KafkaTopics, NatsServer, fresh_database, login_from
+from tests.engines import TOKEN, KafkaTopics, NatsServer, login_from, migrated_database
 from tests.simulation import kafka, mongo, nats_client, repositories
 from tests.simulation.jetstream import Server
 from tests.simulation.ports import connected
@@ -118,7 +116,7 @@ async def customers(
     if kind == "simulated":
         yield repositories.CustomerRepository(Database("customer", world), life)
         return
-    async with _pool(addresses, CUSTOMER_SCHEMA) as pool:
+    async with _pool(addresses, "customer") as pool:
         yield customer_repository.Repository(pool)
 
 
@@ -128,14 +126,13 @@ async def orders(kind: str, world: World, life: Life, addresses: Mapping[str, st
     if kind == "simulated":
         yield repositories.OrderRepository(Database("order", world), life)
         return
-    async with _pool(addresses, ORDER_SCHEMA) as pool:
+    async with _pool(addresses, "order") as pool:
         yield order_repository.Repository(pool)
 
 
 @asynccontextmanager
-async def _pool(addresses: Mapping[str, str], schema: str) -> AsyncIterator[Pool]:
-    async with fresh_database(addresses["POSTGRES_URL"]) as url, open_pool(url, "test") as pool:
-        await apply_schema(pool, schema)
+async def _pool(addresses: Mapping[str, str], service: str) -> AsyncIterator[Pool]:
+    async with migrated_database(addresses["POSTGRES_URL"], service) as url, open_pool(url, "test") as pool:
         yield pool
 
 

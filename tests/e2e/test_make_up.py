@@ -96,6 +96,11 @@ def test_a_second_up_leaves_every_process_running(stack: Stack) -> None:
     assert pids(stack) == before
 
 
+def test_migrate_tells_that_no_migration_is_missing_after_up(stack: Stack) -> None:
+    assert stack.states()
+    assert succeed("migrate").strip() == "all migrations are applied"
+
+
 def test_status_has_one_line_for_each_component_and_the_memory_of_all(stack: Stack) -> None:
     lines = succeed("status").splitlines()
     shown = {line.split()[0]: line.split()[1] for line in lines[1:-1]}

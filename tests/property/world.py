@@ -22,8 +22,8 @@ from messaging.streams import DEAD_LETTERS, EVENTS, ensure_stream, request
 from messaging.subscriber import Subscriber
 from runtime.housekeeping import Housekeeping
 from runtime.workers import Worker
+from services.customer import app as customer_app
 from services.customer import service as customer_service
-from services.customer.app import SCHEMA as CUSTOMER_SCHEMA
 from services.customer.ports import Ports as CustomerPorts
 from services.customer.repository import Repository as CustomerRepository
 from services.customer.settings import Settings as CustomerSettings
@@ -32,13 +32,13 @@ from services.history.ports import Ports as HistoryPorts
 from services.history.settings import Settings as HistorySettings
 from services.history.views import Document, Generation, Views
 from services.history.watch import Watch
+from services.order import app as order_app
 from services.order import service as order_service
-from services.order.app import SCHEMA as ORDER_SCHEMA
 from services.order.ports import Ports as OrderPorts
 from services.order.repository import Repository as OrderRepository
 from services.order.settings import Settings as OrderSettings
 from storage.postgres import PostgresDatabase, open_pool
-from tests.engines import TOKEN, NatsServer, fresh_database
+from tests.engines import TOKEN, NatsServer, migrated_database
 from web.application import Service, http_app
 
 CONNECTIONS = 8
@@ -204,7 +204,7 @@ async def open_world(postgres_url: str, mongodb_url: str, nats: NatsServer) -> A
         nats: running, and used by nobody else.
     """
     async with AsyncExitStack() as opened:
-        customers, orders = [await _open_pool(opened, postgres_url) for _ in range(2)]
+        customers, orders = [await _open_pool(opened, postgres_url, service) for service in ("customer", "order")]
         mongo = AsyncIOMotorClient[Document](mongodb_url)
         opened.callback(mongo.close)
         opened.push_async_callback(mongo.drop_database, mongo.get_default_database())
@@ -222,8 +222,8 @@ async def _assemble(stores: Stores) -> dict[str, list[Service]]:
     common: dict[str, Any] = {"http_port": 0, "nats_url": "", "nats_token": ""}
     customer_settings = CustomerSettings(database_url="", **common)
     order_settings = OrderSettings(database_url="", order_deadline_seconds=3_600, **common)
-    customer_database = PostgresDatabase(stores.customers, CUSTOMER_SCHEMA)
-    order_database = PostgresDatabase(stores.orders, ORDER_SCHEMA)
+    customer_database = PostgresDatabase(stores.customers, customer_app.MIGRATIONS)
+    order_database = PostgresDatabase(stores.orders, order_app.MIGRATIONS)
     for database in (customer_database, order_database):
         await database.wait_for_schema()
     customer_ports = CustomerPorts(customer_database, CustomerRepository(stores.customers), stores.stream)
@@ -241,8 +241,8 @@ async def _open_http(opened: AsyncExitStack, service: Service) -> httpx.AsyncCli
     return await opened.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://service"))
 
 
-async def _open_pool(opened: AsyncExitStack, admin_url: str) -> asyncpg.Pool:
-    url = await opened.enter_async_context(fresh_database(admin_url))
+async def _open_pool(opened: AsyncExitStack, admin_url: str, service: str) -> asyncpg.Pool:
+    url = await opened.enter_async_context(migrated_database(admin_url, service))
     pool = await opened.enter_async_context(open_pool(url, "property test"))
     for connection in [await pool.acquire() for _ in range(CONNECTIONS)]:
         await pool.release(connection)

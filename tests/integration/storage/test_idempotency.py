@@ -7,11 +7,10 @@ import asyncpg
 import pytest
 
 from contracts.money import PositiveMoney
-from services.order.app import SCHEMA
 from services.order.requests import CreateOrder
 from storage import idempotency
 from storage.idempotency import KeyReused, fingerprint
-from storage.postgres import apply_schema
+from tests.engines import migrate_database
 
 RETENTION = timedelta(hours=1)
 AGE = "UPDATE idempotency_keys SET created_at = now() - $1::interval WHERE key = ANY($2::text[])"
@@ -21,8 +20,8 @@ OTHER_BODY = fingerprint(CreateOrder(customer_id=2, order_total=PositiveMoney.of
 
 
 @pytest.fixture(autouse=True)
-async def _schema(pool: asyncpg.Pool) -> None:
-    await apply_schema(pool, SCHEMA)
+async def _schema(database: str) -> None:
+    await migrate_database(database, "order")
 
 
 async def _ask(pool: asyncpg.Pool, key: str, answer: int, body: bytes = BODY) -> int:

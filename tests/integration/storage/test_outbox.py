@@ -1,25 +1,22 @@
 """The outbox on a real PostgreSQL."""
 
-import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
 import asyncpg
 import pytest
 
-from services.customer.app import SCHEMA as CUSTOMER_SCHEMA
-from services.order.app import SCHEMA
 from storage import outbox
 from storage.outbox import OutboxOutsideTransaction, OutboxRow
-from storage.postgres import apply_schema
 from tests.builders import TRACEPARENT
+from tests.engines import migrate_database
 
 AGE = "UPDATE outbox SET created_at = now() - $1::interval WHERE aggregateid = ANY($2::text[])"
 
 
 @pytest.fixture(autouse=True)
-async def _schema(pool: asyncpg.Pool) -> None:
-    await apply_schema(pool, SCHEMA)
+async def _schema(database: str) -> None:
+    await migrate_database(database, "order")
 
 
 def _rows(*ids: int) -> list[OutboxRow]:
@@ -107,15 +104,6 @@ async def test_expired_rows_are_deleted_in_bounded_batches(pool: asyncpg.Pool) -
     await pool.execute(AGE, timedelta(hours=2), [str(number) for number in range(25)])
     batches = [await outbox.delete_expired(pool, timedelta(hours=1), batch=10) for _ in range(4)]
     assert batches == [10, 10, 5, 0]
-
-
-@pytest.mark.parametrize("schema", [SCHEMA, CUSTOMER_SCHEMA], ids=["order", "customer"])
-async def test_a_schema_can_be_applied_again_and_by_two_at_once(pool: asyncpg.Pool, schema: str) -> None:
-    await pool.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-    await pool.execute("DROP PUBLICATION order_outbox")
-    await asyncio.gather(*(apply_schema(pool, schema) for _ in range(4)))
-    await apply_schema(pool, schema)
-    assert await pool.fetchval("SELECT count(*) FROM outbox") == 0
 
 
 async def test_only_inserts_into_the_outbox_are_published(pool: asyncpg.Pool) -> None:

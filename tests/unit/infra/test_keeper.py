@@ -7,6 +7,7 @@ import pytest
 
 from infra.provision.keeper import Task
 from infra.provision.recreated_topics import needs_resnapshot
+from storage.migrate import MigrationFailed
 
 
 @pytest.fixture
@@ -44,6 +45,25 @@ async def test_a_task_of_every_third_round_runs_in_each_round_until_an_error_is_
     for _ in range(6):
         await task.run()
     assert ran == [1, 2, 4]
+
+
+async def test_a_migration_that_fails_is_logged_with_its_name_and_retried(
+    log: pytest.LogCaptureFixture,
+) -> None:
+    answers: Iterator[Exception | None] = iter([MigrationFailed("0102_x.sql: Error: pq: out of luck"), None])
+
+    async def reconcile() -> list[str]:
+        if (error := next(answers)) is not None:
+            raise error
+        return ["order: applied 0102_x"]
+
+    task = Task("schema", reconcile)
+    assert [await task.run() for _ in range(2)] == [False, True]
+    assert log.messages == [
+        "schema: not in order yet: MigrationFailed: 0102_x.sql: Error: pq: out of luck",
+        "schema: order: applied 0102_x",
+        "schema: in order again",
+    ]
 
 
 async def test_an_error_that_no_engine_raises_ends_the_keeper() -> None:

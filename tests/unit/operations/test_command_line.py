@@ -107,7 +107,7 @@ def test_an_error_that_the_operator_can_do_something_about_is_one_line_of_text(
     async def fail(_settings: Settings) -> None:
         raise error
 
-    monkeypatch.setattr(command_line, "_settings", lambda _name: Settings.model_construct())
+    monkeypatch.setattr(command_line, "_settings", lambda _name: None)
     monkeypatch.setattr(command_line, "_rebuild_view", fail)
     result = run("rebuild-view")
     assert (result.exit_code, result.output) == (1, text)
@@ -126,6 +126,6 @@ def test_an_error_of_the_program_itself_is_not_hidden(error: Exception, monkeypa
     async def fail(_settings: Settings) -> None:
         raise error
 
-    monkeypatch.setattr(command_line, "_settings", lambda _name: Settings.model_construct())
+    monkeypatch.setattr(command_line, "_settings", lambda _name: None)
     monkeypatch.setattr(command_line, "_rebuild_view", fail)
     assert run("rebuild-view").exception is error

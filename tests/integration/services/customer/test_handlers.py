@@ -12,13 +12,12 @@ from contracts.money import Money
 from messaging.envelope import Envelope
 from messaging.errors import Undecodable, UnknownEventType
 from runtime.retrying import retry_transient
-from services.customer.app import SCHEMA
 from services.customer.handlers import create_customer, handle_order_events
 from services.customer.repository import Repository
 from services.customer.requests import CreateCustomer
 from services.customer.service import HANDLER_TRANSIENT
-from storage.postgres import apply_schema
 from tests import builders
+from tests.engines import migrate_database
 from tests.eventually import eventually_async
 
 RESERVED = "SELECT reserved_cents FROM customers WHERE id = $1"
@@ -26,8 +25,8 @@ RESERVATIONS = "SELECT order_id, state FROM credit_reservations ORDER BY order_i
 
 
 @pytest.fixture
-async def repository(pool: asyncpg.Pool) -> Repository:
-    await apply_schema(pool, SCHEMA)
+async def repository(database: str, pool: asyncpg.Pool) -> Repository:
+    await migrate_database(database, "customer")
     return Repository(pool)
 
 

@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 import asyncpg
 import pytest
 
-from services.customer.app import SCHEMA
 from services.customer.handlers import handle_order_events, republish
 from services.customer.repository import Repository
-from storage.postgres import apply_schema
 from tests import builders
+from tests.engines import migrate_database
 from tests.eventually import eventually_async
 
 BATCH = 3
@@ -26,8 +25,8 @@ INSERT INTO customers (id, name, credit_limit_cents, reserved_cents, version) VA
 
 
 @pytest.fixture
-async def repository(pool: asyncpg.Pool) -> Repository:
-    await apply_schema(pool, SCHEMA)
+async def repository(database: str, pool: asyncpg.Pool) -> Repository:
+    await migrate_database(database, "customer")
     return Repository(pool)
 
 

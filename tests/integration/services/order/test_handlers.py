@@ -9,7 +9,6 @@ import pytest
 
 from contracts.money import PositiveMoney
 from messaging.errors import NotYetVisible, UnknownEventType
-from services.order.app import SCHEMA
 from services.order.domain import NotCancellable, OrderState
 from services.order.handlers import (
     Placement,
@@ -21,13 +20,13 @@ from services.order.handlers import (
 from services.order.repository import Repository
 from services.order.requests import CreateOrder
 from services.order.waiting import Waiting
-from storage.postgres import apply_schema
 from tests import builders
+from tests.engines import migrate_database
 
 
 @pytest.fixture
-async def repository(pool: asyncpg.Pool) -> Repository:
-    await apply_schema(pool, SCHEMA)
+async def repository(database: str, pool: asyncpg.Pool) -> Repository:
+    await migrate_database(database, "order")
     return Repository(pool)
 
 

@@ -8,12 +8,11 @@ import asyncpg
 import pytest
 
 from contracts.money import PositiveMoney
-from services.order.app import SCHEMA
 from services.order.handlers import Placement, create_orders
 from services.order.repository import Repository, Transaction
 from services.order.requests import CreateOrder
 from storage.idempotency import KeyExpired, KeyReused, StoredAnswer, fingerprint
-from storage.postgres import apply_schema
+from tests.engines import migrate_database
 from tests.eventually import eventually_async
 
 CLAIM = "INSERT INTO idempotency_keys (key, fingerprint, answer) VALUES ($1, $2, to_json($3::bigint))"
@@ -21,8 +20,8 @@ BLOCKED = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 
 
 @pytest.fixture
-async def repository(pool: asyncpg.Pool) -> Repository:
-    await apply_schema(pool, SCHEMA)
+async def repository(database: str, pool: asyncpg.Pool) -> Repository:
+    await migrate_database(database, "order")
     return Repository(pool)
 
 

@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 import asyncpg
 import pytest
 
-from services.order.app import SCHEMA
 from services.order.handlers import cancel_order, handle_credit_decisions, republish
 from services.order.repository import Repository
 from services.order.waiting import Waiting
-from storage.postgres import apply_schema
 from tests import builders
+from tests.engines import migrate_database
 from tests.eventually import eventually_async
 
 BATCH = 3
@@ -35,8 +34,8 @@ STATES: Sequence[tuple[str, str | None, int, str]] = (
 
 
 @pytest.fixture
-async def repository(pool: asyncpg.Pool) -> Repository:
-    await apply_schema(pool, SCHEMA)
+async def repository(database: str, pool: asyncpg.Pool) -> Repository:
+    await migrate_database(database, "order")
     return Repository(pool)
 
 

@@ -8,23 +8,25 @@ import httpx
 import pytest
 
 from messaging.connection import Connection
-from services.order.app import SCHEMA
+from services.order.app import MIGRATIONS
 from services.order.ports import Ports
 from services.order.repository import Repository
 from services.order.service import assemble
 from services.order.settings import Settings
 from storage.postgres import PostgresDatabase
 from tests.builders import traceparent
+from tests.engines import migrate_database
 from web.application import http_app
 
 SETTINGS = Settings(database_url="", nats_url="", nats_token="", http_port=0)
 
 
 @pytest.fixture
-async def http(pool: asyncpg.Pool, stream: Connection) -> AsyncIterator[httpx.AsyncClient]:
-    database = PostgresDatabase(pool, SCHEMA)
-    await database.wait_for_schema()
-    app = http_app(assemble(Ports(database, Repository(pool), stream), SETTINGS))
+async def http(database: str, pool: asyncpg.Pool, stream: Connection) -> AsyncIterator[httpx.AsyncClient]:
+    await migrate_database(database, "order")
+    orders = PostgresDatabase(pool, MIGRATIONS)
+    await orders.wait_for_schema()
+    app = http_app(assemble(Ports(orders, Repository(pool), stream), SETTINGS))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://order") as client:
         yield client
 
