@@ -60,9 +60,9 @@ async def test_a_migration_that_fails_is_logged_with_its_name_and_retried(
     task = Task("schema", reconcile)
     assert [await task.run() for _ in range(2)] == [False, True]
     assert log.messages == [
-        "schema: not in order yet: MigrationFailed: 0102_x.sql: Error: pq: out of luck",
+        "schema: failed, will retry: MigrationFailed: 0102_x.sql: Error: pq: out of luck",
         "schema: order: applied 0102_x",
-        "schema: in order again",
+        "schema: succeeded after the failure",
     ]
 
 
