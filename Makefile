@@ -21,8 +21,11 @@ PYTHON := .venv/bin/python
 MIGRATIONS := $(wildcard storage/migrations/*.sql services/*/migrations/*.sql tests/upgrade/migrations/*.sql)
 INFRA := sh infra/python.sh -m infra --name $(NAME)
 
+WITHOUT_STACK := tests/architecture tests/contract tests/simulation tests/unit
+
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs restart migrate resnapshot reset dev test lint format lock clean chaos simulate mutants bench
+.PHONY: help up down status logs restart migrate resnapshot reset dev test test-without-stack test-with-stack lint \
+        format lock clean chaos simulate mutants bench
 
 help:  ## this text
 	@sed -n 's/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
@@ -56,7 +59,14 @@ dev:  ## install what tests and checks need
 	@sh infra/python.sh -m infra.bootstrap dev
 
 test: lint  ## run all checks and all tests, with a stack of their own
-	@$(PYTHON) -m pytest
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-without-stack test-with-stack
+
+# Two halves at the same time: one uses the processor, the other mostly waits for the engines.
+test-without-stack:
+	@$(PYTHON) -m pytest -p no:cacheprovider $(WITHOUT_STACK)
+
+test-with-stack:
+	@$(PYTHON) -m pytest $(WITHOUT_STACK:%=--ignore=%)
 
 chaos: dev  ## kill, pause and restart components under load: MINUTES=15, RATE=100 orders/s; writes build/chaos.*
 	@$(PYTHON) -m tests.chaos --minutes $(MINUTES) --rate $(RATE) $(if $(SEED),--seed $(SEED))
