@@ -50,10 +50,14 @@ class Housekeeping:
         try:
             rows = await self._complete(chore)
         except self._transient as error:
-            self._postponed[name] = f"{type(error).__name__}: {error}"
-            log.warning("%s: postponed: %s", name, self._postponed[name])
+            reason = f"{type(error).__name__}: {error}"
+            # Once for each reason: an outage would fill the log otherwise.
+            level = logging.DEBUG if self._postponed.get(name) == reason else logging.WARNING
+            log.log(level, "%s: postponed: %s", name, reason)
+            self._postponed[name] = reason
         else:
-            self._postponed.pop(name, None)
+            if self._postponed.pop(name, None):
+                log.info("%s: is done again", name)
             log.log(logging.INFO if rows else logging.DEBUG, "%s: %d rows", name, rows)
 
     async def _complete(self, chore: Chore) -> int:

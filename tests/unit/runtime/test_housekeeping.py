@@ -100,6 +100,27 @@ async def test_a_postponed_chore_is_the_fault_until_it_has_run() -> None:
         assert faults[:3] == [None, "outbox postponed: Outage: the database is away", None]
 
 
+def test_an_outage_is_logged_once_for_each_reason_and_its_end_too(caplog: pytest.LogCaptureFixture) -> None:
+    chore = Sweeping(Outage("refused"), Outage("refused"), Outage("starting"))
+
+    async def run_for_five_periods() -> None:
+        housekeeping = Housekeeping({"outbox": chore}, (Outage,))
+        task = asyncio.create_task(housekeeping.run())
+        await pass_time(5.5 * PERIOD_SECONDS)
+        housekeeping.stop()
+        await task
+
+    with caplog.at_level("INFO", "runtime.housekeeping"):
+        VirtualLoop().run(run_for_five_periods())
+    assert caplog.messages == [
+        "outbox: postponed: Outage: refused",
+        "outbox: postponed: Outage: starting",
+        "outbox: is done again",
+        "outbox: 3 rows",
+        "outbox: 3 rows",
+    ]
+
+
 async def test_any_other_error_of_a_chore_ends_the_worker() -> None:
     with pytest.raises(ZeroDivisionError):
         await Housekeeping({"broken": Sweeping(ZeroDivisionError())}, (Outage,), PERIOD).run()
