@@ -1,6 +1,7 @@
 """Engines for one test: a database, a topic or a NATS server of its own, so that tests cannot meet."""
 
 import os
+import random
 import secrets
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from confluent_kafka import KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 import infra
+from infra.native.ports import is_free
 from infra.provision.schema import folders_of
 from services.bridge.kafka_login import KafkaConfig, kafka_login
 from storage.migrate import apply
@@ -53,17 +55,26 @@ async def migrated_database(admin_url: str, service: str) -> AsyncIterator[str]:
         yield url
 
 
+PORTS = range(20_000, 27_000)
+"""Not the ports of outgoing connections: one of those could take the port of a server that a test has stopped."""
+
+
+def free_port() -> int:
+    """A random one, so that tests that run at the same time do not choose the same."""
+    return next(port for port in random.sample(PORTS, len(PORTS)) if is_free(port))
+
+
 class NatsServer:
     """A NATS server with the stack's configuration and a store of its own; may be stopped and started again.
 
     Attributes:
-        port: a free one, found at the first start and kept.
+        port: a free one, which it keeps.
     """
 
     def __init__(self, store: Path) -> None:
         self._store = store
         self._process: subprocess.Popen[str] | None = None
-        self.port = -1  # the server's own word for "any free one"
+        self.port = free_port()
 
     @property
     def url(self) -> str:
@@ -88,8 +99,6 @@ class NatsServer:
         said = []
         for line in process.stderr:
             said.append(line)
-            if "Listening for client connections on" in line:
-                self.port = int(line.rsplit(":", 1)[1])
             if "Server is ready" in line:
                 return
         raise AssertionError(f"nats-server ended: {''.join(said)}")

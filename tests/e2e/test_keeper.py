@@ -20,7 +20,7 @@ from infra.provision import kafka
 from infra.provision.connectors import connect_api
 from infra.provision.settings import Settings
 from tests.checker import assert_converges
-from tests.drivers import System
+from tests.drivers import System, stopped
 from tests.eventually import eventually
 
 REPAIR_SECONDS = 60.0
@@ -54,6 +54,7 @@ def assert_approved(system: System, order: int) -> None:
 
 @contextmanager
 def stopped_keeper(stack: Stack) -> Iterator[None]:
+    """The keeper's process sleeps meanwhile."""
     stack.signal("keeper", signal.SIGSTOP)
     try:
         yield
@@ -168,11 +169,9 @@ def test_a_slot_that_the_server_gave_up_is_replaced_and_no_event_is_lost(
     stack: Stack, settings: Settings, system: System
 ) -> None:
     customer = system.customers.create(limit=10)
-    with stopped_keeper(stack):
-        stack.stop("connect")
+    with stopped(stack, "connect"), stopped_keeper(stack):
         order = system.orders.place(customer, 4)
         lose_the_slots(settings)
-        stack.start("connect")
     eventually(lambda: assert_approved(system, order), within=REPAIR_SECONDS)
     assert slot_status(settings) in ("reserved", "extended")
     eventually(lambda: assert_runs(settings), within=REPAIR_SECONDS)
@@ -208,13 +207,11 @@ def test_a_deleted_event_topic_is_created_again_and_filled_from_the_outbox(
     before = kafka.event_topic_ids(settings)["events.order"]
     customer = system.customers.create(limit=10)
     admin = AdminClient(settings.kafka_login())
-    with stopped_keeper(stack):
-        stack.stop("bridge")
+    with stopped(stack, "bridge"), stopped_keeper(stack):
         order = system.orders.place(customer, 4)
         [deleted] = admin.delete_topics(["events.order"], operation_timeout=KAFKA_SECONDS).values()
         deleted.result(KAFKA_SECONDS)
-        assert "events.order" not in admin.list_topics(timeout=KAFKA_SECONDS).topics
-        stack.start("bridge")
+        eventually(lambda: assert_equal("events.order" in admin.list_topics(timeout=KAFKA_SECONDS).topics, False))
     eventually(lambda: assert_approved(system, order), within=REPAIR_SECONDS)
     assert kafka.event_topic_ids(settings)["events.order"] != before
     assert topic_option(admin, RETENTION) == str(7 * 24 * 3600 * 1000)
