@@ -14,16 +14,16 @@ async def test_throughput_and_latency_are_measured_and_reported(stack: Stack, tm
     async with open_rig(stack) as rig, open_kafka_log(rig.settings) as log:
         kept = await guarantees.check(rig)
         customers = await rig.create_customers(3)
-        sustained = await throughput.sustained(rig, customers, 1.0, connections=4, bound=100)
+        sustained = await throughput.measure(rig, customers, 1.0, connections=4, max_in_flight=100)
         followed = await latency.measure(rig, log, customers, 20, 1.0)
         single = await latency.measure(rig, log, customers, 0, 4)
     assert kept == guarantees.WANTED
     assert sustained.rate > 0
     assert sustained.cpu["order"] > 0
-    assert len(followed.samples) == 20
-    assert len(single.samples) == 4
+    assert len(followed.latencies) == 20
+    assert len(single.latencies) == 4
     assert list(followed.hops) == list(hops.HOPS)
-    assert 0 < sum(followed.hops.values()) <= max(followed.samples)
+    assert 0 < sum(followed.hops.values()) <= max(followed.latencies)
     assert_reported(tmp_path, kept, [throughput.section("Throughput", [sustained]), latency.section(20, [followed])])
 
 
