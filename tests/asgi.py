@@ -33,11 +33,11 @@ async def started(app: ASGIApp) -> AsyncIterator[None]:
         answer = await answers.get()
         assert answer["type"] == "lifespan.startup.complete", answer
         yield
-        await requests.put({"type": "lifespan.shutdown"})
-        answer = await answers.get()
-        assert answer["type"] == "lifespan.shutdown.complete", answer
     finally:
+        await requests.put({"type": "lifespan.shutdown"})
         await asyncio.gather(running, return_exceptions=True)
+    answer = await answers.get()
+    assert answer["type"] == "lifespan.shutdown.complete", answer
 
 
 async def _run(app: ASGIApp, requests: asyncio.Queue[Message], answers: asyncio.Queue[Message]) -> None:

@@ -85,6 +85,8 @@ async def client(nats_server: NatsServer) -> AsyncIterator[Client]:
 async def stream(nats_server: NatsServer) -> AsyncIterator[Connection]:
     """The port that a service is assembled with."""
     async with open_connection(nats_server.url, TOKEN, "test") as stream:
+        # Open before the test: a short test would end in the middle of the attempt, which leaves its socket open.
+        await stream.client()
         yield stream
 
 

@@ -85,8 +85,8 @@ async def test_its_fault_says_what_it_waits_for() -> None:
     running = [asyncio.create_task(subscriber.run()) for subscriber in (unprepared, unconnected)]
     await let_tasks_run()
     assert (unprepared.fault, unconnected.fault) == ("waiting for the database", "waiting for NATS")
-    for subscriber in (unprepared, unconnected):
-        subscriber.stop()
+    for task in running:
+        task.cancel()
     await asyncio.wait(running)
 
 
@@ -97,7 +97,10 @@ async def test_it_stops_at_once_while_it_waits(waiting_for: str) -> None:
     await let_tasks_run()
     subscriber.stop()
     await let_tasks_run()
-    assert running.done()
+    stopped = running.done()
+    running.cancel()
+    await asyncio.wait({running})
+    assert stopped
 
 
 async def test_it_retries_while_the_database_is_away(consumers: list[FakeConsumer]) -> None:

@@ -11,6 +11,8 @@ from tests.eventually import eventually_async
 from tests.simulation.clock import VirtualLoop, pass_time
 
 PERIOD = 0.01
+GUARD_SECONDS = 20.0
+"""A worker that does not stop fails its test."""
 
 
 class Outage(Exception):
@@ -45,7 +47,8 @@ async def running(chores: Mapping[str, Chore]) -> AsyncIterator[Housekeeping]:
         yield housekeeping
     finally:
         housekeeping.stop()
-        await task
+        async with asyncio.timeout(GUARD_SECONDS):
+            await task
 
 
 async def test_every_chore_is_repeated() -> None:
@@ -67,6 +70,7 @@ def test_a_chore_runs_once_in_each_period() -> None:
         await pass_time(3.5 * PERIOD_SECONDS)
         housekeeping.stop()
         await task
+        assert asyncio.get_running_loop().time() == 3.5 * PERIOD_SECONDS  # it did not wait for the next period
 
     VirtualLoop().run(run_for_three_periods())
     assert chore.begun == 3

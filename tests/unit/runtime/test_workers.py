@@ -11,6 +11,7 @@ import pytest
 
 from runtime import workers
 from runtime.workers import running
+from tests.eventually import let_tasks_run
 
 ROOT = Path(__file__).parents[3]
 
@@ -27,7 +28,7 @@ class Recorder:
     async def run(self) -> None:
         self._log.append(f"{self._name} runs")
         await self._stopping.wait()
-        await asyncio.create_task(_nothing())  # it does not end in the moment in which it is stopped
+        await let_tasks_run()  # it does not end in the moment in which it is stopped
         self._log.append(f"{self._name} has ended")
 
     def stop(self) -> None:
@@ -63,14 +64,10 @@ class Stubborn(Recorder):
                 self._log.append(f"{self._name} swallows a cancellation")
 
 
-async def _nothing() -> None:
-    pass
-
-
 async def test_workers_start_in_order_and_each_has_ended_before_the_one_before_it_stops() -> None:
     log: list[str] = []
     async with running({name: Recorder(name, log) for name in ("first", "second")}):
-        await asyncio.create_task(_nothing())
+        await let_tasks_run()
         assert log == ["first runs", "second runs"]
     assert log[2:] == ["second stops", "second has ended", "first stops", "first has ended"]
 
@@ -84,7 +81,7 @@ async def test_an_error_of_the_body_stops_the_workers_too() -> None:
 
 async def _fail_while_running(worker: Recorder) -> None:
     async with running({"worker": worker}):
-        await asyncio.create_task(_nothing())
+        await let_tasks_run()
         raise ZeroDivisionError
 
 
@@ -92,7 +89,7 @@ async def test_a_worker_that_does_not_end_within_the_grace_is_cancelled(monkeypa
     monkeypatch.setattr(workers, "GRACE_SECONDS", 0.01)
     log: list[str] = []
     async with running({"deaf": Deaf("deaf", log)}):
-        await asyncio.create_task(_nothing())
+        await let_tasks_run()
     assert log == ["deaf stops", "deaf is cancelled"]
 
 
@@ -101,7 +98,7 @@ async def test_a_worker_that_loses_a_cancellation_is_cancelled_again(monkeypatch
     monkeypatch.setattr(workers, "CANCEL_SECONDS", 0.01)
     log: list[str] = []
     async with running({"stubborn": Stubborn("stubborn", log, cancellations=3)}):
-        await asyncio.create_task(_nothing())
+        await let_tasks_run()
     assert log == ["stubborn stops", *["stubborn swallows a cancellation"] * 3]
 
 
@@ -109,20 +106,14 @@ async def test_a_worker_that_fails_ends_the_process_with_sigterm(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     signals: list[tuple[int, int]] = []
-    ended = asyncio.Event()
-
-    def kill(process: int, number: int) -> None:
-        signals.append((process, number))
-        ended.set()
-
-    monkeypatch.setattr(os, "kill", kill)
+    monkeypatch.setattr(os, "kill", lambda process, number: signals.append((process, number)))
 
     class Failing(Recorder):
         async def run(self) -> None:
             raise ZeroDivisionError("broken")
 
     async with running({"failing": Failing("failing", [])}):
-        await ended.wait()
+        await let_tasks_run()
     assert signals == [(os.getpid(), signal.SIGTERM)]
     assert "worker failing failed; the process ends and is started again" in caplog.messages
 
@@ -130,6 +121,7 @@ async def test_a_worker_that_fails_ends_the_process_with_sigterm(
 FAILING_PROCESS = """
 import asyncio
 from runtime.workers import running
+from tests.eventually import let_tasks_run
 
 class Failing:
     fault = None
