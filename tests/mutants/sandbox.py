@@ -52,7 +52,7 @@ class Sandbox:
     """A copy of the checkout. One run at a time."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._running: subprocess.Popen[str] | None = None
 
     @contextmanager
@@ -62,7 +62,7 @@ class Sandbox:
         Raises:
             DoesNotFit: the catalogue does not fit the code any more.
         """
-        file = self._folder / mutant.file
+        file = self.folder / mutant.file
         text = file.read_text(encoding="utf-8")
         if text.count(mutant.old) != 1:
             raise DoesNotFit(f"{mutant.name}: {mutant.file} has its text {text.count(mutant.old)} times, not once")
@@ -78,7 +78,7 @@ class Sandbox:
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
         self._running = subprocess.Popen(
             [sys.executable, *step.arguments],
-            cwd=self._folder,
+            cwd=self.folder,
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -86,12 +86,17 @@ class Sandbox:
             errors="replace",
             start_new_session=True,
         )
-        timer = threading.Timer(step.seconds, self.kill)
+        hung = threading.Event()
+
+        def give_up() -> None:
+            hung.set()
+            self.kill()
+
+        timer = threading.Timer(step.seconds, give_up)
         timer.start()
         try:
             output, _ = self._running.communicate()
         finally:
-            hung = timer.finished.is_set()
             timer.cancel()
             self.kill()  # what the tests have left behind, such as servers
             if step.needs_stack:
@@ -99,7 +104,7 @@ class Sandbox:
         if self._running.returncode == 0:
             return None
         seconds = time.monotonic() - began
-        return Catch(step.name, "hung" if hung or TIMED_OUT.search(output) else _first_failure(output), seconds)
+        return Catch(step.name, "hung" if hung.is_set() or TIMED_OUT.search(output) else _first_failure(output), seconds)
 
     def kill(self) -> None:
         """Ends the step that runs, and all processes of its session."""
@@ -111,7 +116,7 @@ class Sandbox:
 
     def end_stacks(self) -> None:
         """Ends all stacks that tests have started in the copy, whatever state the bug has left them in."""
-        for folder in (self._folder / ".stack").iterdir():
+        for folder in (self.folder / ".stack").iterdir():
             if folder.is_symlink() or not folder.is_dir():
                 continue
             postgres = runner(Layout(folder), "")
