@@ -7,6 +7,7 @@ from tests.mutants.catalogue.configuration import CONFIGURATION
 from tests.mutants.catalogue.customer import CUSTOMER
 from tests.mutants.catalogue.history import HISTORY
 from tests.mutants.catalogue.messaging import MESSAGING
+from tests.mutants.catalogue.migrations import MIGRATIONS
 from tests.mutants.catalogue.native import NATIVE
 from tests.mutants.catalogue.operations import OPERATIONS
 from tests.mutants.catalogue.order import ORDER
@@ -23,6 +24,7 @@ AREAS: Mapping[str, Area] = {
     "bridge": BRIDGE,
     "messaging": MESSAGING,
     "storage": STORAGE,
+    "migrations": MIGRATIONS,
     "runtime": RUNTIME,
     "web": WEB,
     "operations": OPERATIONS,

@@ -104,7 +104,8 @@ class Sandbox:
         if self._running.returncode == 0:
             return None
         seconds = time.monotonic() - began
-        return Catch(step.name, "hung" if hung.is_set() or TIMED_OUT.search(output) else _first_failure(output), seconds)
+        test = "hung" if hung.is_set() or TIMED_OUT.search(output) else _first_failure(output)
+        return Catch(step.name, test, seconds)
 
     def kill(self) -> None:
         """Ends the step that runs, and all processes of its session."""

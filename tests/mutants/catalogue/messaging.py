@@ -128,8 +128,8 @@ MESSAGING = Area(
         Mutant(
             "an older instance takes a newer one's subjects away",
             STREAMS,
-            '[*info["config"]["filter_subjects"], *wanted["filter_subjects"]]',
-            '[*wanted["filter_subjects"]]',
+            '    wanted["filter_subjects"] = ',
+            "    _ = ",
         ),
         Mutant(
             "a changed option of a stream stays",

@@ -75,13 +75,6 @@ NATIVE = Area(
             f"tests/unit/infra {EXPOSURE_TESTS}",
         ),
         Mutant(
-            "PostgreSQL is created without passwords",
-            POSTGRES,
-            '"--auth=scram-sha-256"',
-            '"--auth=trust"',
-            "tests/unit/infra",
-        ),
-        Mutant(
             "the folders of a stack are open to everybody",
             LAYOUT,
             "            folder.chmod(0o700)\n",

@@ -1,4 +1,4 @@
-"""Bugs of the storage room and of the databases' schemas."""
+"""Bugs of the storage room; those of the databases' schemas are in migrations.py."""
 
 from tests.mutants.mutant import Area, Mutant
 
@@ -149,5 +149,3 @@ STORAGE = Area(
         Mutant("a walk skips negative ids", WALK, "BELOW_EVERY_ID = -(2**63)", "BELOW_EVERY_ID = 0"),
     ),
 )
-
-# The migrations (storage/migrations, services/*/migrations) belong here.
