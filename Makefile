@@ -6,6 +6,7 @@
 #   FOLLOW=1              logs: show what is added, until Ctrl-C
 #   QUICK=1, ONLY=idle    bench: short runs; some of its parts
 #   SEED=1                simulate, chaos: which random choices
+#   BUGS=web            mutants: only those of an area, or with a word in their name; BUGS=--quick starts no stack
 #   ORDER_PORT, CUSTOMER_PORT, HISTORY_PORT   the services' ports (8081, 8082, 8083)
 
 NAME ?= main
@@ -17,6 +18,7 @@ SEED ?=
 RUNS ?= 1000
 QUICK ?=
 ONLY ?=
+BUGS ?=
 PYTHON := .venv/bin/python
 MIGRATIONS := $(wildcard storage/migrations/*.sql services/*/migrations/*.sql tests/upgrade/migrations/*.sql)
 INFRA := sh infra/python.sh -m infra --name $(NAME)
@@ -25,11 +27,11 @@ WITHOUT_STACK := tests/architecture tests/contract tests/simulation tests/unit
 
 .DEFAULT_GOAL := help
 .PHONY: help up down status logs restart migrate resnapshot reset dev test test-without-stack test-with-stack lint \
-        format lock clean chaos simulate mutants bench
+        format lock clean chaos simulate mutants random-mutants bench
 
 help:  ## this text
 	@sed -n 's/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
-	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
 
 up:  ## install what is missing, start the stack and wait until it is ready
 	@$(INFRA) up
@@ -77,8 +79,11 @@ simulate: dev  ## simulate random schedules and crashes on a virtual clock: RUNS
 bench: dev  ## measure latency, throughput and cost: 30 minutes, QUICK=1 two; ONLY=latency,idle; writes build/bench*
 	@$(PYTHON) -m bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
-mutants: dev  ## plant bugs one at a time and show which test catches each
-	@$(PYTHON) -m tests.mutants
+mutants: dev  ## plant bugs one at a time and show which test finds each; BUGS=web, BUGS=--quick
+	@$(PYTHON) -m tests.mutants $(BUGS)
+
+random-mutants: dev  ## plant random bugs in the core of the services, and show those that no unit test finds
+	@$(PYTHON) -m tests.mutants.random_bugs
 
 lint: dev  ## check style, types, the direction of imports, and the locks that migrations take
 	@.venv/bin/ruff check .

@@ -24,10 +24,10 @@ SOURCE = re.compile(
     r"(?<![\w/.-])(?:bench|contracts|infra|messaging|operations|runtime|services|storage|tests|web)"
     r"/[\w/.-]*\.(?:conf|json|md|properties|py|sh|sql|yaml)\b(?!\*)"
 )
-MAKE = re.compile(r"(?:`|^)make ([a-z]+)\b", re.MULTILINE)
+MAKE = re.compile(r"(?:`|^)make ([a-z-]+)\b", re.MULTILINE)
 """In prose, `make` is a word: a command stands in backticks or at the beginning of a line."""
 SAGA = re.compile(r"\./saga ([a-z-]+(?: [a-z]+)?)")
-TARGET = re.compile(r"^([a-z]+):", re.MULTILINE)
+TARGET = re.compile(r"^([a-z-]+):", re.MULTILINE)
 
 ABOUT_THE_PAST = ("CHANGELOG.md", "0018-performance-what-was-tried.md")
 """These may name a command or a file that is gone."""

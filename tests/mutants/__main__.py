@@ -1,105 +1,121 @@
-"""python -m tests.mutants: plants one bug at a time in a copy of the code, and shows which test catches it."""
+"""python -m tests.mutants [WORD ...] [--list] [--quick] [--jobs N]
 
-import re
-import shutil
-import subprocess
+Plants one bug at a time in a copy of the code, and shows which test finds it. Words choose areas, or bugs by their
+names. The exit code is 1 if a bug survives.
+"""
+
+import argparse
+import signal
 import sys
-import tempfile
-import time
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
+from queue import SimpleQueue
 
-from tests.mutants.catalogue import MUTANTS, Mutant
+from tests.mutants.areas import AREAS
+from tests.mutants.mutant import Mutant
+from tests.mutants.sandbox import Catch, Sandbox, sandbox
+from tests.mutants.suites import SUITES, Step, pytest_step, steps_for
 
-ROOT = Path(__file__).parents[2]
-PACKAGES = ("contracts", "runtime", "storage", "messaging", "web", "services", "operations", "infra", "bench")
-COPIED = (*PACKAGES, "tests", "pyproject.toml")
-
-NOT_THE_CATALOGUE = ("--ignore", "tests/unit/tests/mutants/test_catalogue.py")
-"""It looks for the places of the planted bugs, and would catch every one by its text."""
-
-SUITES = {
-    "unit": ["-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *NOT_THE_CATALOGUE, "tests/unit", "tests/contract"],
-    "simulation": ["-m", "tests.simulation", "--seed", "1", "--runs", "300", "--jobs", "2"],
-    "long simulation": ["-m", "tests.simulation", "--seed", "301", "--runs", "4000", "--jobs", "2"],
-    # Last, for it starts a stack: SQL, MongoDB's language and Kafka's client, which are only simulated above.
-    "real parts": [
-        *("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"),
-        *("tests/behaviour", "tests/property/test_state_machine.py"),
-    ],
-}
-"""From the quick ones to the slow ones; the first that fails has caught the bug."""
-
-JARS = Path(".stack", "jars")
-
-FAILED_TEST = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
-VIOLATED = re.compile(r"^(seed \d+ violates: .*)$", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True)
-class Catch:
-    """Who caught a bug, and how."""
-
-    suite: str
-    test: str
-    seconds: float
-
-
-def plant(mutant: Mutant, folder: Path) -> None:
-    """Changes the copy; raises if the code is not (any more) what the catalogue says."""
-    file = folder / mutant.file
-    text = file.read_text()
-    if text.count(mutant.old) != 1:
-        raise SystemExit(f"{mutant.name}: {mutant.file} has its text {text.count(mutant.old)} times, not once")
-    file.write_text(text.replace(mutant.old, mutant.new))
-
-
-def hunt(mutant: Mutant | None) -> Catch | None:
-    """The first suite that fails on a copy with the bug, or on one without any; None if all of them pass."""
-    with tempfile.TemporaryDirectory(prefix="mutant-") as name:
-        folder = Path(name)
-        copy_code(folder)
-        if mutant:
-            plant(mutant, folder)
-        for suite, arguments in SUITES.items():
-            began = time.monotonic()
-            run = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False)
-            if run.returncode:
-                return Catch(suite, _first_failure(run.stdout + run.stderr), time.monotonic() - began)
-    return None
-
-
-def copy_code(folder: Path) -> None:
-    """All that the suites need; the copy's stack is its own, but for the jars that `make dev` has brought."""
-    for part in COPIED:
-        source = ROOT / part
-        if source.is_dir():
-            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(source, folder / part)
-    (folder / JARS).parent.mkdir()
-    (folder / JARS).symlink_to(ROOT / JARS)
-
-
-def _first_failure(output: str) -> str:
-    found = FAILED_TEST.search(output) or VIOLATED.search(output)
-    lines = output.strip().splitlines()
-    return found[found.lastindex or 0] if found else (lines[-1] if lines else "no output")
+Hunt = tuple[Mutant, Sequence[Step]]
+"""A bug, and the steps that look for it."""
 
 
 def main() -> int:
-    if failure := hunt(None):
-        sys.exit(f"the suites fail without a planted bug: {failure.suite}: {failure.test}")
-    survivors = 0
-    wanted = [mutant for mutant in MUTANTS if not sys.argv[1:] or any(word in mutant.name for word in sys.argv[1:])]
-    for number, mutant in enumerate(wanted, 1):
-        catch = hunt(mutant)
-        survivors += catch is None
-        told = f"{catch.suite}, {catch.seconds:.0f} s: {catch.test}" if catch else "SURVIVED"
-        sys.stdout.write(f"{number:2}/{len(wanted)}  {mutant.name:48}  {told}\n")
-        sys.stdout.flush()
-    sys.stdout.write(f"{len(wanted) - survivors} of {len(wanted)} planted bugs were caught\n")
+    arguments = _arguments()
+    chosen = list(_chosen(arguments.words))
+    if arguments.list:
+        for area, mutant in chosen:
+            _say(f"{area:14} {mutant.name:80} {mutant.file}")
+        return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the sandboxes are cleared away
+    hunts = [(mutant, list(steps_for(mutant, AREAS[area]))) for area, mutant in chosen]
+    with ExitStack() as opened:
+        sandboxes = [opened.enter_context(sandbox()) for _ in range(arguments.jobs)]
+        if not arguments.trust:
+            _require_passing(sandboxes[0], [SUITES["unit"], SUITES["simulation"]])
+        survivors = _hunt_all(hunts, sandboxes, needs_stack=False)
+        if survivors and not arguments.quick:
+            # One at a time: a stack takes all cores of a small machine.
+            hunts = [hunt for hunt in hunts if hunt[0] in survivors]
+            if not arguments.trust:
+                _require_passing(sandboxes[0], _named_on_a_stack(hunts))
+            survivors = _hunt_all(hunts, sandboxes[:1], needs_stack=True)
+    for mutant in survivors:
+        _say(f"SURVIVED  {mutant.name}  ({mutant.file})")
+    _say(f"{len(chosen) - len(survivors)} of {len(chosen)} planted bugs were found")
     return 1 if survivors else 0
+
+
+def _chosen(words: Sequence[str]) -> Iterator[tuple[str, Mutant]]:
+    for area, content in AREAS.items():
+        for mutant in content.mutants:
+            if not words or area in words or any(word in mutant.name for word in words):
+                yield area, mutant
+
+
+def _named_on_a_stack(hunts: Sequence[Hunt]) -> list[Step]:
+    """All tests that bugs name and that need a stack, as one step: it passes without a bug."""
+    steps = [step for _, steps in hunts for step in steps if step.needs_stack and step.name not in SUITES]
+    paths = dict.fromkeys(path for step in steps for path in step.arguments if path.startswith("tests/"))
+    return [pytest_step("named, on a stack", tuple(paths), 3_600.0, needs_stack=True)] if paths else []
+
+
+def _require_passing(copy: Sandbox, steps: Sequence[Step]) -> None:
+    for step in steps:
+        if failure := copy.run(step):
+            sys.exit(f"tests fail without a planted bug: {failure.step}: {failure.test}")
+
+
+def _hunt_all(hunts: Sequence[Hunt], sandboxes: Sequence[Sandbox], *, needs_stack: bool) -> list[Mutant]:
+    """Looks for all bugs with the steps of one kind, one in each sandbox at a time; returns those that survive."""
+    free: SimpleQueue[Sandbox] = SimpleQueue()
+    for copy in sandboxes:
+        free.put(copy)
+
+    def hunt(mutant: Mutant, steps: Sequence[Step]) -> Catch | None:
+        copy = free.get()
+        try:
+            with copy.planted(mutant):
+                runs = (copy.run(step) for step in steps if step.needs_stack == needs_stack)
+                return next((catch for catch in runs if catch), None)
+        finally:
+            free.put(copy)
+
+    survivors: list[Mutant] = []
+    with ThreadPoolExecutor(len(sandboxes)) as pool:
+        try:
+            hunted = {pool.submit(hunt, mutant, steps): mutant for mutant, steps in hunts}
+            for number, done in enumerate(as_completed(hunted), 1):
+                mutant, catch = hunted[done], done.result()
+                if catch is None:
+                    survivors.append(mutant)
+                _say(f"{number:3}/{len(hunts)}  {mutant.name:72}  {_told(catch)}")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for copy in sandboxes:
+                copy.kill()
+            raise
+    return [mutant for mutant, _ in hunts if mutant in survivors]
+
+
+def _told(catch: Catch | None) -> str:
+    return f"{catch.step}, {catch.seconds:.0f} s: {catch.test}" if catch else "not found by these steps"
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__.partition("\n\n")[2])
+    parser.add_argument("words", nargs="*", help=f"an area ({', '.join(AREAS)}) or a part of a bug's name")
+    parser.add_argument("--list", action="store_true", help="show the bugs only")
+    parser.add_argument("--quick", action="store_true", help="only the steps that need no stack")
+    parser.add_argument("--jobs", type=int, default=2, help="bugs at a time, while no stack is needed")
+    parser.add_argument("--trust", action="store_true", help="do not first run the tests without a bug")
+    return parser.parse_args()
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

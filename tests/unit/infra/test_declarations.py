@@ -1,14 +1,17 @@
 """The declared topics and connectors have the options that the guarantees depend on."""
 
 import json
+import re
 
 import pytest
 
+from infra.native.layout import INFRA
 from infra.provision.connectors import Connector, declared_connectors
 from infra.provision.kafka import declared_topics
 from infra.provision.settings import SERVICES, Settings
 
 CONNECTORS = declared_connectors()
+CONNECT = INFRA / "kafka" / "connect.properties"
 
 
 def test_each_service_has_a_connector_slot_and_publication_of_its_own() -> None:
@@ -58,6 +61,21 @@ def test_every_topic_has_a_bound() -> None:
 def test_events_are_on_disk_before_they_are_acknowledged() -> None:
     events = [topic for topic in declared_topics() if topic.name.startswith("events.")]
     assert all(topic.config["flush.messages"] == "1" for topic in events)
+
+
+@pytest.mark.parametrize("connector", CONNECTORS, ids=lambda connector: connector.name)
+def test_the_events_of_an_aggregate_keep_their_order_and_their_trace(connector: Connector) -> None:
+    assert connector.config["transforms.outbox.table.field.event.key"] == "aggregateid"
+    placed = connector.config["transforms.outbox.table.fields.additional.placement"].split(",")
+    assert placed == ["type:header", "traceparent:header", "created_at:header"]
+
+
+def test_a_record_waits_for_a_day_while_kafka_is_down() -> None:
+    day = 24 * 3600 * 1000  # milliseconds
+    options = dict(re.findall(r"^([\w.]+)=(.*)$", CONNECT.read_text(encoding="utf-8"), re.MULTILINE))
+    assert int(options["producer.delivery.timeout.ms"]) >= day
+    assert int(options["producer.max.block.ms"]) >= day
+    assert int(options["producer.retries"]) == 2**31 - 1
 
 
 def test_missing_settings_are_all_named(capsys: pytest.CaptureFixture[str]) -> None:

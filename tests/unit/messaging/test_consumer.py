@@ -251,6 +251,28 @@ async def test_a_message_is_not_acked_before_its_dead_letter_is_stored() -> None
     assert len(jetstream.stored) == 1
 
 
+async def test_while_a_dead_letter_cannot_be_stored_that_is_the_fault() -> None:
+    faults: list[str | None] = []
+
+    class Away(FakeJetStream):
+        async def publish(self, *arguments: Any, **options: Any) -> None:
+            faults.append(consumer.fault)
+            await super().publish(*arguments, **options)
+
+    consumer = _consumer(Script(_poison(b"bad", Undecodable("no"))), Away(errors=[ConnectionError("away")]))
+    await _process(consumer, _batch(b"bad"))
+    assert faults == ["not started", "ConnectionError: away"]
+
+
+async def test_a_dead_letter_that_comes_again_gets_all_its_attempts_again() -> None:
+    [delivery], jetstream = _batch(b"bad"), FakeJetStream()
+    consumer = _consumer(Script(_poison(b"bad", ValueError("no"))), jetstream)
+    for _ in range(2 * POLICY.attempts):
+        await _process(consumer, [delivery])
+    assert delivery.settled == ["nak", "nak", "ack"] * 2
+    assert consumer._failures == {}
+
+
 async def test_the_number_of_remembered_failures_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consumer_module, "REMEMBERED_FAILURES", 5)
     consumer = _consumer(Script(_poison(b"bad", ValueError("no"))))

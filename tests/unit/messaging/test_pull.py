@@ -193,6 +193,24 @@ def test_a_message_in_hand_is_kept_by_an_in_progress_ack_well_before_the_ack_wai
     _pull(steps)
 
 
+def test_an_ack_and_a_nak_with_its_delay_are_sent_once_in_the_servers_terms() -> None:
+    async def steps(client: FakeClient, subscription: PullSubscription) -> None:
+        for number in range(3):
+            await client.deliver(Message(b"%d" % number, reply=f"$JS.ACK.{number}"))
+        acked, delayed, naked = await subscription.take(3)
+        await acked.ack()
+        await delayed.nak(0.05)
+        await naked.nak()
+        await acked.nak()
+        assert client.published == [
+            ("$JS.ACK.0", b"+ACK"),
+            ("$JS.ACK.1", b'-NAK {"delay": 50000000}'),
+            ("$JS.ACK.2", b"-NAK"),
+        ]
+
+    _pull(steps)
+
+
 def test_messages_that_were_not_taken_are_naked_on_the_way_out() -> None:
     clients: list[FakeClient] = []
 
