@@ -8,7 +8,7 @@ REPOSITORY = "services/customer/repository.py"
 SERVICE = "services/customer/service.py"
 ROUTES = "services/customer/routes.py"
 
-REPUBLISH_TESTS = "tests/integration/services/customer/test_republish.py"
+REPUBLISH_TESTS = "tests/integration/services/customer/test_handlers_republish.py"
 
 CUSTOMER = Area(
     suites=("unit", "simulation", "engines"),

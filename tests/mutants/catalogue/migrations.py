@@ -6,8 +6,8 @@ MIGRATE = "storage/migrate.py"
 SCHEMA = "storage/schema.py"
 POSTGRES = "storage/postgres.py"
 
-MIGRATION_TESTS = "tests/integration/storage/test_migrations.py"
-WAITING_TESTS = "tests/integration/storage/test_waiting_for_the_schema.py"
+MIGRATION_TESTS = "tests/integration/storage/test_migrate.py"
+WAITING_TESTS = "tests/integration/storage/test_postgres_waiting_for_the_schema.py"
 OUTBOX_TESTS = "tests/integration/storage/test_outbox.py"
 
 MIGRATIONS = Area(

@@ -10,7 +10,7 @@ ROUTES = "services/order/routes.py"
 WAITING = "services/order/waiting.py"
 
 PLACING_TESTS = "tests/integration/services/order/test_handlers_placing.py"
-REPUBLISH_TESTS = "tests/integration/services/order/test_republish.py"
+REPUBLISH_TESTS = "tests/integration/services/order/test_handlers_republish.py"
 SERVICE_TESTS = "tests/unit/services/order/test_service.py"
 
 ORDER = Area(
