@@ -10,19 +10,19 @@ def _bug(file: str, found_by: str = "") -> Mutant:
     return Mutant("a bug", file, "old", "new", found_by)
 
 
-def test_the_unit_tests_of_the_changed_file_run_first_and_those_with_a_stack_last() -> None:
+def test_the_unit_tests_of_the_changed_file_run_first_and_the_suites_of_the_area_follow() -> None:
     steps = list(steps_for(_bug("messaging/pull.py"), AREA))
     assert [step.name for step in steps] == ["named", "unit", "simulation", "engines"]
     assert steps[0].arguments[-1] == "tests/unit/messaging/test_pull.py"
     assert [step.needs_stack for step in steps] == [False, False, False, True]
 
 
-def test_tests_that_a_bug_names_run_before_the_suites_of_their_kind() -> None:
+def test_tests_that_a_bug_names_run_before_the_suites() -> None:
     bug = _bug("infra/nats/nats-server.conf", "tests/unit/infra tests/integration/infra/test_durability.py")
     steps = list(steps_for(bug, AREA))
-    assert [step.name for step in steps] == ["named", "unit", "simulation", "named, on a stack", "engines"]
+    assert [step.name for step in steps] == ["named", "named, on a stack", "unit", "simulation", "engines"]
     assert steps[0].arguments[-1] == "tests/unit/infra"
-    assert steps[3].arguments[-1] == "tests/integration/infra/test_durability.py"
+    assert steps[1].arguments[-1] == "tests/integration/infra/test_durability.py"
 
 
 def test_the_tests_of_a_file_include_those_of_its_aspects_and_no_others() -> None:
