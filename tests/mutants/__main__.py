@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
+from itertools import takewhile
 from queue import SimpleQueue
 
 from tests.mutants.areas import AREAS
@@ -30,17 +31,19 @@ def main() -> int:
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the sandboxes are cleared away
     hunts = [(mutant, list(steps_for(mutant, AREAS[area]))) for area, mutant in chosen]
+    quick = [(mutant, list(_without_a_stack(steps))) for mutant, steps in hunts]
     with ExitStack() as opened:
         sandboxes = [opened.enter_context(sandbox()) for _ in range(arguments.jobs)]
         if not arguments.trust:
             _require_passing(sandboxes[0], [SUITES["unit"], SUITES["simulation"]])
-        survivors = _hunt_all(hunts, sandboxes, needs_stack=False)
+        survivors = _hunt_all(quick, sandboxes)
         if survivors and not arguments.quick:
             # One at a time: a stack takes all cores of a small machine.
-            hunts = [hunt for hunt in hunts if hunt[0] in survivors]
+            left = [(mutant, steps[len(done) :]) for (mutant, steps), (_, done) in zip(hunts, quick, strict=True)]
+            left = [hunt for hunt in left if hunt[0] in survivors]
             if not arguments.trust:
-                _require_passing(sandboxes[0], _named_on_a_stack(hunts))
-            survivors = _hunt_all(hunts, sandboxes[:1], needs_stack=True)
+                _require_passing(sandboxes[0], _named_on_a_stack(left))
+            survivors = _hunt_all(left, sandboxes[:1])
     for mutant in survivors:
         _say(f"SURVIVED  {mutant.name}  ({mutant.file})")
     _say(f"{len(chosen) - len(survivors)} of {len(chosen)} planted bugs were found")
@@ -52,6 +55,11 @@ def _chosen(words: Sequence[str]) -> Iterator[tuple[str, Mutant]]:
         for mutant in content.mutants:
             if not words or area in words or any(word in mutant.name for word in words):
                 yield area, mutant
+
+
+def _without_a_stack(steps: Sequence[Step]) -> Iterator[Step]:
+    """The first steps, up to one that needs a stack."""
+    return takewhile(lambda step: not step.needs_stack, steps)
 
 
 def _named_on_a_stack(hunts: Sequence[Hunt]) -> list[Step]:
@@ -67,8 +75,8 @@ def _require_passing(copy: Sandbox, steps: Sequence[Step]) -> None:
             sys.exit(f"tests fail without a planted bug: {failure.step}: {failure.test}")
 
 
-def _hunt_all(hunts: Sequence[Hunt], sandboxes: Sequence[Sandbox], *, needs_stack: bool) -> list[Mutant]:
-    """Looks for all bugs with the steps of one kind, one in each sandbox at a time; returns those that survive."""
+def _hunt_all(hunts: Sequence[Hunt], sandboxes: Sequence[Sandbox]) -> list[Mutant]:
+    """Looks for all bugs, one in each sandbox at a time; returns those that survive."""
     free: SimpleQueue[Sandbox] = SimpleQueue()
     for copy in sandboxes:
         free.put(copy)
@@ -77,8 +85,7 @@ def _hunt_all(hunts: Sequence[Hunt], sandboxes: Sequence[Sandbox], *, needs_stac
         copy = free.get()
         try:
             with copy.planted(mutant):
-                runs = (copy.run(step) for step in steps if step.needs_stack == needs_stack)
-                return next((catch for catch in runs if catch), None)
+                return next(filter(None, map(copy.run, steps)), None)
         finally:
             free.put(copy)
 
@@ -107,7 +114,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__.partition("\n\n")[2])
     parser.add_argument("words", nargs="*", help=f"an area ({', '.join(AREAS)}) or a part of a bug's name")
     parser.add_argument("--list", action="store_true", help="show the bugs only")
-    parser.add_argument("--quick", action="store_true", help="only the steps that need no stack")
+    parser.add_argument("--quick", action="store_true", help="only the first steps, up to one that needs a stack")
     parser.add_argument("--jobs", type=int, default=2, help="bugs at a time, while no stack is needed")
     parser.add_argument("--trust", action="store_true", help="do not first run the tests without a bug")
     return parser.parse_args()

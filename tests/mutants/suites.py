@@ -75,16 +75,15 @@ SUITES: Mapping[str, Step] = {
 
 
 def steps_for(mutant: Mutant, area: Area) -> Iterator[Step]:
-    """The steps that look for a bug, in this order; those with a stack are the last ones."""
+    """The steps that look for a bug, in this order: the tests that should find it, then the suites of its area."""
     named = mutant.found_by.split()
     quick = [*_unit_tests_of(mutant.file), *(path for path in named if not path.startswith(NEEDS_A_STACK))]
     if quick:
         yield pytest_step("named", tuple(dict.fromkeys(quick)), 180.0)
-    yield from (SUITES[name] for name in area.suites if not SUITES[name].needs_stack)
     slow = tuple(path for path in named if path.startswith(NEEDS_A_STACK))
     if slow:
         yield pytest_step("named, on a stack", slow, 900.0, needs_stack=True)
-    yield from (SUITES[name] for name in area.suites if SUITES[name].needs_stack)
+    yield from (SUITES[name] for name in area.suites)
 
 
 def _unit_tests_of(file: str) -> list[str]:
