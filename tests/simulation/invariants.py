@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.headers import KAFKA_OFFSET, KAFKA_PARTITION, KAFKA_TOPIC, KAFKA_TOPIC_ID, MESSAGE_ID
 from messaging.streams import DEAD_LETTERS, EVENTS
+from operations.audit import DECISIONS_THAT_FIT
 from services.customer.domain import Customer, Reservation, ReservationState
-from services.order.domain import Order, OrderState, RejectionReason
+from services.order.domain import Order, OrderState
 from tests.simulation.mongo import KINDS, Document
 from tests.simulation.postgres import Key
 from tests.simulation.repositories import CUSTOMERS, ORDERS, RESERVATIONS
@@ -23,15 +24,6 @@ MOVES = {
     OrderState.REJECTED: set(),
     OrderState.CANCELLED: set(),
 }
-
-DECISIONS = {
-    (OrderState.APPROVED, None): {ReservationState.RESERVED},
-    (OrderState.REJECTED, RejectionReason.INSUFFICIENT_CREDIT): {ReservationState.LIMIT_EXCEEDED},
-    (OrderState.REJECTED, RejectionReason.UNKNOWN_CUSTOMER): {ReservationState.UNKNOWN_CUSTOMER},
-    (OrderState.REJECTED, RejectionReason.TIMED_OUT): set(ReservationState) - {ReservationState.RESERVED},
-    (OrderState.CANCELLED, None): set(ReservationState) - {ReservationState.RESERVED},
-}
-"""Which decisions the customer service may hold for a final order."""
 
 
 class Invariants:
@@ -158,7 +150,7 @@ class Invariants:
             reservation = reservations.get(order.id)
             if order.is_pending:
                 yield f"order {order.id} is PENDING; its decision: {reservation}"
-            elif not reservation or reservation.state not in DECISIONS[order.state, order.rejection_reason]:
+            elif not reservation or reservation.state not in DECISIONS_THAT_FIT[order.state, order.rejection_reason]:
                 yield f"{order} does not agree with {reservation}"
 
     def _credit(self) -> Iterator[str]:
