@@ -14,10 +14,10 @@ OUTBOX = "infra/debezium/outbox.json"
 COMPOSE = "infra/compose.yaml"
 DOCKERFILE = "infra/Dockerfile"
 
-DURABILITY_TESTS = "tests/integration/infra/test_durability.py"
-REFUSALS_TESTS = "tests/integration/infra/test_refusals.py"
-EXPOSURE_TESTS = "tests/integration/infra/test_exposure.py"
-DECLARED_TESTS = f"tests/unit/infra/test_declarations.py {DURABILITY_TESTS}"
+DURABILITY_TESTS = "tests/integration/infra/test_guarantees.py"
+REFUSALS_TESTS = "tests/e2e/test_refusals.py"
+EXPOSURE_TESTS = "tests/e2e/test_exposure.py"
+DECLARED_TESTS = f"tests/unit/infra/provision/test_connectors_and_topics.py {DURABILITY_TESTS}"
 EQUAL_TESTS = "tests/contract/test_compose_equals_native.py"
 
 CONFIGURATION = Area(
@@ -150,7 +150,7 @@ CONFIGURATION = Area(
             START_CONNECT,
             "umask 077",
             "umask 022",
-            f"tests/unit/infra/test_start_connect.py {EXPOSURE_TESTS}",
+            f"tests/unit/infra/kafka/test_start_connect.py {EXPOSURE_TESTS}",
         ),
         Mutant(
             "an event need not be on Kafka's disk",
@@ -220,7 +220,7 @@ CONFIGURATION = Area(
             OUTBOX,
             '"type:header,traceparent:header,created_at:header"',
             '"type:header,created_at:header"',
-            "tests/unit/infra/test_declarations.py tests/e2e/test_saga.py",
+            "tests/unit/infra/provision/test_connectors_and_topics.py tests/e2e/test_saga.py",
         ),
         Mutant(
             "events of one aggregate lose their order",

@@ -47,7 +47,7 @@ HISTORY = Area(
             VIEWS,
             'WriteConcern(w="majority", j=True)',
             "WriteConcern(w=1)",
-            "tests/integration/infra/test_durability.py",
+            "tests/integration/infra/test_guarantees.py",
         ),
         Mutant(
             "two instances that insert one document make a dead letter",

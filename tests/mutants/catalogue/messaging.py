@@ -11,7 +11,7 @@ PULL = "messaging/pull.py"
 STREAMS = "messaging/streams.py"
 SUBSCRIBER = "messaging/subscriber.py"
 
-DURABILITY_TESTS = "tests/integration/infra/test_durability.py"
+DURABILITY_TESTS = "tests/integration/infra/test_guarantees.py"
 PULL_TESTS = "tests/behaviour/test_pulling.py tests/integration/messaging/test_pull.py"
 STREAMS_TESTS = "tests/integration/messaging/test_streams.py"
 

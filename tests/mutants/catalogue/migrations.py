@@ -81,7 +81,7 @@ MIGRATIONS = Area(
             "infra/provision/keeper.py",
             '        Task("schema", lambda: schema.reconcile(settings)),\n',
             "",
-            "tests/unit/infra/test_keeper.py tests/e2e/test_keeper.py",
+            "tests/unit/infra/provision/test_keeper.py tests/e2e/test_keeper.py",
         ),
         Mutant(
             "the database does not keep the credit limit",
@@ -123,14 +123,14 @@ MIGRATIONS = Area(
             "services/order/migrations/0102_publication.sql",
             "WITH (publish = 'insert')",
             "WITH (publish = 'insert, delete')",
-            f"{OUTBOX_TESTS} tests/integration/infra/test_durability.py",
+            f"{OUTBOX_TESTS} tests/integration/infra/test_guarantees.py",
         ),
         Mutant(
             "Debezium may change the outbox",
             "services/customer/migrations/0102_publication.sql",
             "GRANT SELECT ON outbox TO customer_service_cdc",
             "GRANT ALL ON outbox TO customer_service_cdc",
-            "tests/integration/infra/test_refusals.py",
+            "tests/e2e/test_refusals.py",
         ),
         Mutant(
             "the database takes a rejection without a reason",

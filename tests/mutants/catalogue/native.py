@@ -12,7 +12,7 @@ STACK = "infra/native/stack.py"
 STARTUP = "infra/native/startup.py"
 SUPERVISION = "infra/native/supervision.py"
 
-EXPOSURE_TESTS = "tests/integration/infra/test_exposure.py"
+EXPOSURE_TESTS = "tests/e2e/test_exposure.py"
 UP_TESTS = "tests/e2e/test_make_up.py"
 
 NATIVE = Area(

@@ -10,8 +10,8 @@ POSTGRES = "infra/provision/postgres.py"
 RECREATED = "infra/provision/recreated_topics.py"
 
 
-KEEPER_TESTS = "tests/unit/infra/test_keeper.py tests/e2e/test_keeper.py"
-REFUSALS_TESTS = "tests/integration/infra/test_refusals.py"
+KEEPER_TESTS = "tests/unit/infra/provision/test_keeper.py tests/e2e/test_keeper.py"
+REFUSALS_TESTS = "tests/e2e/test_refusals.py"
 
 PROVISION = Area(
     suites=("unit", "stack"),

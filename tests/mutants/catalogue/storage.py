@@ -10,7 +10,7 @@ WALK = "storage/walk.py"
 
 IDEMPOTENCY_TESTS = "tests/integration/storage/test_idempotency.py"
 OUTBOX_TESTS = "tests/integration/storage/test_outbox.py"
-DURABILITY_TESTS = "tests/integration/infra/test_durability.py"
+DURABILITY_TESTS = "tests/integration/infra/test_guarantees.py"
 
 STORAGE = Area(
     suites=("unit", "simulation", "engines"),

@@ -18,11 +18,11 @@ def test_the_unit_tests_of_the_changed_file_run_first_and_the_suites_of_the_area
 
 
 def test_tests_that_a_bug_names_run_before_the_suites() -> None:
-    bug = _bug("infra/nats/nats-server.conf", "tests/unit/infra tests/integration/infra/test_durability.py")
+    bug = _bug("infra/nats/nats-server.conf", "tests/unit/infra tests/integration/infra/test_guarantees.py")
     steps = list(steps_for(bug, AREA))
     assert [step.name for step in steps] == ["named", "named, on a stack", "unit", "simulation", "engines"]
     assert steps[0].arguments[-1] == "tests/unit/infra"
-    assert steps[1].arguments[-1] == "tests/integration/infra/test_durability.py"
+    assert steps[1].arguments[-1] == "tests/integration/infra/test_guarantees.py"
 
 
 def test_the_tests_of_a_file_include_those_of_its_aspects_and_no_others() -> None:
