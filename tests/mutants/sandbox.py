@@ -75,7 +75,7 @@ class Sandbox:
     def run(self, step: Step) -> Catch | None:
         """Runs a step; None if it passes."""
         began = time.monotonic()
-        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+        environment = {**os.environ, "KEEP_STACK": "1" if step.keeps_stack else "0"}
         self._running = subprocess.Popen(
             [sys.executable, *step.arguments],
             cwd=self.folder,
@@ -99,7 +99,7 @@ class Sandbox:
         finally:
             timer.cancel()
             self.kill()  # what the tests have left behind, such as servers
-            if step.needs_stack:
+            if (step.needs_stack and not step.keeps_stack) or hung.is_set():
                 self.end_stacks()
         if self._running.returncode == 0:
             return None

@@ -19,7 +19,13 @@ NOT_RUN = (
 FINDS_EVERY_CHANGE = "tests/contract/test_migrations.py::test_a_published_migration_is_never_changed_or_removed"
 """By the file's hash. A bug in a new migration has to be found by what it does."""
 
-NEEDS_A_STACK = ("tests/behaviour", "tests/integration", "tests/property", "tests/e2e", "tests/chaos")
+ENGINES_ONLY = (
+    *("tests/behaviour", "tests/property"),
+    *("tests/integration/services", "tests/integration/messaging", "tests/integration/storage"),
+)
+"""These run the code in their own process. They use the engines of a stack, with databases and topics of their own."""
+
+NEEDS_A_STACK = (*ENGINES_ONLY, "tests/integration", "tests/e2e", "tests/chaos")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +35,20 @@ class Step:
     Attributes:
         arguments: of Python.
         seconds: after this time the run counts as hung.
+        keeps_stack: the stack stays up for the next bug, because no bug can be in its processes or its data.
     """
 
     name: str
     arguments: tuple[str, ...]
     seconds: float
     needs_stack: bool = False
+    keeps_stack: bool = False
 
 
 def pytest_step(name: str, paths: tuple[str, ...], seconds: float, *, needs_stack: bool = False) -> Step:
     ignored = (*(f"--ignore={path}" for path in NOT_RUN), f"--deselect={FINDS_EVERY_CHANGE}")
-    return Step(name, (*PYTEST, *ignored, *paths), seconds, needs_stack)
+    keeps_stack = needs_stack and all(path.startswith(ENGINES_ONLY) for path in paths)
+    return Step(name, (*PYTEST, *ignored, *paths), seconds, needs_stack, keeps_stack)
 
 
 def _simulation(name: str, first: int, runs: int, seconds: float) -> Step:
@@ -53,10 +62,7 @@ SUITES: Mapping[str, Step] = {
     # The engines' own languages and clients, which are only simulated above.
     "engines": pytest_step(
         "engines",
-        (
-            *("tests/behaviour", "tests/property"),
-            *("tests/integration/storage", "tests/integration/messaging", "tests/integration/services"),
-        ),
+        ENGINES_ONLY,
         1_800.0,
         needs_stack=True,
     ),
