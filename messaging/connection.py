@@ -6,12 +6,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
 
+import nats.errors
 from nats.aio.client import Client
 
 log = logging.getLogger(__name__)
 
 RECONNECT_SECONDS = 0.5
 PING_SECONDS = 5
+
+FLUSH_SECONDS = 2.0
+CLOSE_SECONDS = 2.0
+"""Together with the workers' grace less than the time after which a supervisor kills the process."""
 
 
 class Stream(Protocol):
@@ -76,7 +81,24 @@ async def open_connection(url: str, token: str, name: str) -> AsyncIterator[Conn
         yield Connection(opening)
     finally:
         if opening.done() and not opening.cancelled() and opening.exception() is None:
-            await opening.result().drain()
+            await close(opening.result())
         else:
             opening.cancel()
             await asyncio.wait({opening})
+
+
+async def close(client: Client) -> None:
+    """Sends what is still buffered, if the server takes it in time, and closes the connection.
+
+    The client's own `drain` is not used: it raises while the server is away, and takes 20 s if the server hangs.
+    """
+    try:
+        if client.is_connected:
+            await client.flush(FLUSH_SECONDS)  # type: ignore[arg-type]  # the library takes fractions too
+    except nats.errors.Error as error:
+        log.warning("NATS does not answer; acks may be lost, and their messages are redelivered: %s", error)
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await client.close()
+    except TimeoutError:
+        log.warning("the connection to NATS does not close; it ends with the process")

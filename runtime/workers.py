@@ -25,7 +25,10 @@ class Worker(Protocol):
         """Why no work is done at the moment, in words for an operator; None while all is well."""
 
     async def run(self) -> None:
-        """Works until `stop`. Faults that pass are retried inside; any other error is raised and ends the process."""
+        """Works until `stop`. Faults that pass are retried inside; any other error is raised and ends the process.
+
+        Returning before `stop` ends the process, too.
+        """
 
     def stop(self) -> None:
         """Asks `run` to finish what it has begun and to return. Harmless before `run` and when called twice."""
@@ -35,8 +38,8 @@ class Worker(Protocol):
 async def running(workers: Mapping[str, Worker]) -> AsyncIterator[None]:
     """Runs workers; on the way out stops them in reverse order and waits for each.
 
-    A worker that fails ends the whole process with SIGTERM. The supervisor then starts it again, so no service answers
-    requests while one of its workers is dead.
+    A worker that ends before it is stopped ends the whole process with SIGTERM, also if it ends without an error or was
+    cancelled. The supervisor then starts it again, so no service answers requests while one of its workers is dead.
 
     Args:
         workers: by name, for the log.
@@ -50,10 +53,17 @@ async def running(workers: Mapping[str, Worker]) -> AsyncIterator[None]:
 @asynccontextmanager
 async def _running(name: str, worker: Worker) -> AsyncIterator[None]:
     task = asyncio.create_task(worker.run(), name=name)
-    task.add_done_callback(_end_process_on_failure)
+    stopping = False
+
+    def on_end(task: asyncio.Task[None]) -> None:
+        if not stopping or _error_of(task):
+            _end_process(task)
+
+    task.add_done_callback(on_end)
     try:
         yield
     finally:
+        stopping = True
         worker.stop()
         await asyncio.wait({task}, timeout=GRACE_SECONDS)
         await _cancel(task)
@@ -70,7 +80,12 @@ async def _cancel(task: asyncio.Task[None]) -> None:
         log.error("worker %s does not end after it was cancelled; it is abandoned", task.get_name())
 
 
-def _end_process_on_failure(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()):
-        log.critical("worker %s failed; the process ends and is started again", task.get_name(), exc_info=error)
-        os.kill(os.getpid(), signal.SIGTERM)
+def _error_of(task: asyncio.Task[None]) -> BaseException | None:
+    return None if task.cancelled() else task.exception()
+
+
+def _end_process(task: asyncio.Task[None]) -> None:
+    error = _error_of(task)
+    how = "failed" if error else "was cancelled" if task.cancelled() else "returned"
+    log.critical("worker %s %s; the process ends and is started again", task.get_name(), how, exc_info=error)
+    os.kill(os.getpid(), signal.SIGTERM)

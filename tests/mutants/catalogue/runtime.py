@@ -154,14 +154,20 @@ RUNTIME = Area(
         Mutant(
             "a lost worker is not noticed",
             WORKERS,
-            "        os.kill(os.getpid(), signal.SIGTERM)\n",
+            "    os.kill(os.getpid(), signal.SIGTERM)\n",
             "",
         ),
         Mutant(
             "a worker that ends by a bug is not noticed",
             WORKERS,
-            "    task.add_done_callback(_end_process_on_failure)\n",
+            "    task.add_done_callback(on_end)\n",
             "",
+        ),
+        Mutant(
+            "a worker that ends without an error is not noticed",
+            WORKERS,
+            "        if not stopping or _error_of(task):\n",
+            "        if _error_of(task):\n",
         ),
         Mutant(
             "a worker that does not end is waited for",

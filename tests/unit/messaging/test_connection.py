@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import nats.errors
 import pytest
 
 from messaging import connection as connection_module
@@ -12,10 +13,27 @@ from tests.eventually import let_tasks_run
 
 
 class FakeClient:
-    drained = False
+    """Writes down what is done with it.
 
-    async def drain(self) -> None:
-        self.drained = True
+    Attributes:
+        is_connected: whether the server is there.
+        hangs: whether the server is there and does not answer.
+    """
+
+    def __init__(self) -> None:
+        self.is_connected = True
+        self.hangs = False
+        self.calls: list[str] = []
+
+    async def flush(self, _seconds: float) -> None:
+        self.calls.append("flush")
+        if self.hangs:
+            raise nats.errors.FlushTimeoutError
+
+    async def close(self) -> None:
+        self.calls.append("close")
+        if self.hangs:
+            await asyncio.Event().wait()
 
 
 class Server:
@@ -66,17 +84,41 @@ async def test_one_that_stops_waiting_does_not_stop_the_opening_for_the_others(s
         assert client is nats.client
 
 
-async def test_an_open_connection_is_drained_at_the_end(server: Callable[[], Server]) -> None:
+async def test_an_open_connection_is_flushed_and_closed_at_the_end(server: Callable[[], Server]) -> None:
     nats = server()
     nats.up.set()
     async with open_connection("nats://127.0.0.1:1", "token", "order") as stream:
         await stream.client()
-    assert nats.client.drained
+    assert nats.client.calls == ["flush", "close"]
+
+
+async def test_a_connection_whose_server_is_away_at_the_end_is_closed_without_an_error(
+    server: Callable[[], Server],
+) -> None:
+    nats = server()
+    nats.up.set()
+    async with open_connection("nats://127.0.0.1:1", "token", "order") as stream:
+        await stream.client()
+        nats.client.is_connected = False
+    assert nats.client.calls == ["close"]
+
+
+async def test_a_connection_whose_server_hangs_at_the_end_is_given_up(
+    server: Callable[[], Server], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(connection_module, "CLOSE_SECONDS", 0.01)
+    nats = server()
+    nats.up.set()
+    async with open_connection("nats://127.0.0.1:1", "token", "order") as stream:
+        await stream.client()
+        nats.client.hangs = True
+    assert nats.client.calls == ["flush", "close"]
+    assert "NATS does not answer" in caplog.text
 
 
 async def test_an_opening_that_still_waits_is_cancelled_at_the_end(server: Callable[[], Server]) -> None:
     nats = server()
     async with open_connection("nats://127.0.0.1:1", "token", "order"):
         await let_tasks_run()
-    assert not nats.client.drained
+    assert nats.client.calls == []
     assert [task for task in asyncio.all_tasks() if task.get_name() == "connection to NATS"] == []

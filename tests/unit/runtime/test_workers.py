@@ -118,6 +118,40 @@ async def test_a_worker_that_fails_ends_the_process_with_sigterm(
     assert "worker failing failed; the process ends and is started again" in caplog.messages
 
 
+class Returning(Recorder):
+    async def run(self) -> None:
+        pass
+
+
+class Cancelled(Recorder):
+    async def run(self) -> None:
+        # As a future of a client library that closes itself.
+        given_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        given_up.cancel()
+        await given_up
+
+
+@pytest.mark.parametrize(("kind", "how"), [(Returning, "returned"), (Cancelled, "was cancelled")])
+async def test_a_worker_that_ends_without_an_error_before_it_is_stopped_ends_the_process_too(
+    kind: type[Recorder], how: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    signals: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda process, number: signals.append((process, number)))
+    async with running({"worker": kind("worker", [])}):
+        await let_tasks_run()
+    assert signals == [(os.getpid(), signal.SIGTERM)]
+    assert f"worker worker {how}; the process ends and is started again" in caplog.messages
+
+
+async def test_a_worker_that_ends_after_it_is_stopped_ends_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    signals: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda process, number: signals.append((process, number)))
+    monkeypatch.setattr(workers, "GRACE_SECONDS", 0.01)
+    async with running({"willing": Recorder("willing", []), "deaf": Deaf("deaf", [])}):
+        await let_tasks_run()
+    assert signals == []
+
+
 FAILING_PROCESS = """
 import asyncio
 from runtime.workers import running
