@@ -18,7 +18,7 @@ async def test_a_failing_migration_of_one_service_is_named_and_those_of_the_othe
 ) -> None:
     migrated: list[str] = []
 
-    async def apply(url: str, folders: Sequence[Path]) -> list[str]:  # noqa: ARG001 - storage.migrate's signature
+    async def apply(url: str, folders: Sequence[Path]) -> list[str]:
         migrated.append(url)
         if url.endswith("customer"):
             raise migrate.MigrationFailed("0103_new.sql: division by zero")
