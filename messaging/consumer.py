@@ -31,6 +31,9 @@ BATCH = 256
 REOPEN_SECONDS = 0.5
 REMEMBERED_FAILURES = 10_000
 
+UNSEEN = (NotYetVisible, UnknownEventType)
+"""Errors that pass when a row becomes visible, or when a newer instance takes the message."""
+
 REOPEN_ON: tuple[type[Exception], ...] = (SubscriptionLost, *UNREACHABLE_ERRORS)
 
 Handler = Callable[[Sequence[Envelope]], Awaitable[None]]
@@ -65,7 +68,7 @@ class RetryPolicy:
         return float(min(self.first_delay * 2 ** (failures - 1), self.longest_delay))
 
     def is_exhausted(self, failures: int, error: Exception) -> bool:
-        limit = self.attempts_unseen if isinstance(error, NotYetVisible | UnknownEventType) else self.attempts
+        limit = self.attempts_unseen if isinstance(error, UNSEEN) else self.attempts
         return isinstance(error, Undecodable) or failures >= limit
 
 
@@ -186,7 +189,9 @@ class Consumer:
             await self._dead_letter(delivery, error)
             return
         self._remember(delivery.sequence, failures)
-        log.warning("%s: attempt %d at message %d failed: %r", self._name, failures, delivery.sequence, error)
+        # Twenty attempts at each of a thousand messages would push everything else out of the log.
+        level = logging.DEBUG if failures > 1 and isinstance(error, UNSEEN) else logging.WARNING
+        log.log(level, "%s: attempt %d at message %d failed: %r", self._name, failures, delivery.sequence, error)
         await delivery.nak(self._options.policy.delay(failures))
 
     async def _dead_letter(self, delivery: Delivery, error: Exception) -> None:

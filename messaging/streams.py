@@ -165,10 +165,16 @@ async def ensure_consumer(client: Client, consumer: DurableConsumer) -> None:
         return
     # Subjects are only added: during a rolling deployment a newer version has added some, and an older instance that
     # took them away would make the consumer skip their events.
-    wanted["filter_subjects"] = _union(info["config"]["filter_subjects"], wanted["filter_subjects"])
+    wanted["filter_subjects"] = _union(_subjects(info["config"]), wanted["filter_subjects"])
     if _differs(wanted, info["config"]):
         await _create_consumer(client, consumer, wanted, "update")
         log.info("changed the durable consumer %s to its declared configuration", name)
+
+
+def _subjects(config: dict[str, Any]) -> list[str]:
+    """The filters of a consumer; none if it takes the whole stream, which no version of a service asks for."""
+    single = config.get("filter_subject")
+    return config.get("filter_subjects") or ([single] if single else [])
 
 
 def _union(present: Sequence[str], wanted: Sequence[str]) -> list[str]:

@@ -49,6 +49,7 @@ class GroupCommit(Generic[Request, Result]):
 
     async def _run(self) -> None:
         now = asyncio.get_running_loop().time
+        group: list[tuple[Request, asyncio.Future[Result]]] = []
         try:
             while self._waiting:
                 group, self._waiting = self._waiting[:LARGEST_GROUP], self._waiting[LARGEST_GROUP:]
@@ -58,6 +59,10 @@ class GroupCommit(Generic[Request, Result]):
                     await asyncio.sleep(LINGER.pause(len(group), now() - began))
         finally:
             self._running = None
+            # Only if this task was cancelled, or `commit` was: nobody would answer these requests any more.
+            for _, waiter in (*group, *self._waiting):
+                waiter.cancel()
+            self._waiting = []
 
     async def _carry_out(self, group: Sequence[tuple[Request, asyncio.Future[Result]]]) -> None:
         try:

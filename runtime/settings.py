@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 
 class Settings(BaseModel):
-    """One environment variable for each field, in capitals."""
+    """One environment variable for each field, in capitals. An empty one counts as missing."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -19,9 +19,10 @@ class Settings(BaseModel):
 
         The message never shows a value: it may be a password.
         """
-        given = {name.lower(): value for name, value in environment.items()}
+        # An empty address would stand for the driver's default: another database, or none of ours.
+        given = {name: value for name in cls.model_fields if (value := environment.get(name.upper()))}
         try:
-            return cls.model_validate({name: given[name] for name in cls.model_fields if name in given})
+            return cls.model_validate(given)
         except ValidationError as error:
             for fault in error.errors(include_input=False):
                 name = str(fault["loc"][0]).upper()

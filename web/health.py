@@ -16,6 +16,9 @@ Check = Callable[[], Awaitable[str | None]]
 CHECK_SECONDS = 2.0
 HEALTH_PATH = "/health/"
 
+_given_up: set[asyncio.Future[str | None]] = set()
+"""Checks that were cancelled and have not ended yet. The event loop itself keeps only weak references."""
+
 
 def fault_of(worker: Worker) -> Check:
     """A check that reports the worker's fault."""
@@ -47,8 +50,25 @@ def health_routes(checks: Mapping[str, Check]) -> list[Route]:
 
 
 async def _run(check: Check) -> str | None:
-    try:
-        async with asyncio.timeout(CHECK_SECONDS):
-            return await check()
-    except Exception as error:  # noqa: BLE001 - it is reported
-        return f"{type(error).__name__}: {error}"
+    task = asyncio.ensure_future(check())
+    # Not asyncio.timeout: it waits until the cancelled check has ended, and asyncpg waits for the server meanwhile.
+    await asyncio.wait({task}, timeout=CHECK_SECONDS)
+    if not task.done():
+        _give_up(task)
+        return f"no answer within {CHECK_SECONDS:.0f} s"
+    if task.cancelled():
+        return "was cancelled"
+    error = task.exception()
+    return f"{type(error).__name__}: {error}" if error else task.result()
+
+
+def _give_up(task: asyncio.Future[str | None]) -> None:
+    task.cancel()
+    _given_up.add(task)
+    task.add_done_callback(_forget)
+
+
+def _forget(task: asyncio.Future[str | None]) -> None:
+    _given_up.discard(task)
+    if not task.cancelled():
+        task.exception()  # looked at: asyncio logs an error that nobody has seen

@@ -28,7 +28,7 @@ MESSAGING = Area(
         Mutant(
             "an unseen row gets no more patience",
             CONSUMER,
-            "if isinstance(error, NotYetVisible | UnknownEventType) else self.attempts",
+            "if isinstance(error, UNSEEN) else self.attempts",
             "if False else 1",
         ),
         Mutant(
@@ -124,6 +124,12 @@ MESSAGING = Area(
             STREAMS,
             'if info["delivered"]["stream_seq"] > stream["state"]["last_seq"]:',
             "if False:",
+        ),
+        Mutant(
+            "a consumer with a single filter ends the process",
+            STREAMS,
+            'config.get("filter_subjects") or',
+            'config["filter_subjects"] or',
         ),
         Mutant(
             "an older instance takes a newer one's subjects away",

@@ -81,8 +81,8 @@ WEB = Area(
         Mutant(
             "a check that fails is well",
             HEALTH,
-            '        return f"{type(error).__name__}: {error}"\n',
-            "        return None\n",
+            '    return f"{type(error).__name__}: {error}" if error else task.result()\n',
+            "    return None if error else task.result()\n",
         ),
         Mutant(
             "a service that is not ready answers 200",

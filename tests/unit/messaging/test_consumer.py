@@ -179,6 +179,17 @@ async def test_a_message_that_another_instance_may_understand_or_see_gets_more_a
     assert len(jetstream.stored) == 1
 
 
+@pytest.mark.parametrize(("error", "lines"), [(UnknownEventType("X"), 1), (NotYetVisible(), 1), (ValueError(), 2)])
+async def test_the_attempts_at_a_message_that_may_pass_by_itself_are_logged_once(
+    error: Exception, lines: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    consumer = _consumer(Script(_poison(b"bad", error)))
+    for _ in range(2):
+        await _process(consumer, _batch(b"bad"))
+    assert len([message for message in caplog.messages if "attempt" in message]) == lines
+
+
 async def test_a_success_resets_the_count_of_failures() -> None:
     fates: list[Exception | None] = [ValueError("1"), ValueError("2"), None, ValueError("3"), ValueError("4")]
 

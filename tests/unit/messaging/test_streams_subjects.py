@@ -23,17 +23,19 @@ class Server:
 
     Attributes:
         subjects: the ones of that version.
+        config: what the server says instead, for a consumer that no version of the service created.
         changed: the filters after the call; None if the consumer was left as it is.
     """
 
     subjects: tuple[str, ...] = CONSUMER.subjects
+    config: dict[str, Any] | None = None
     changed: list[str] | None = field(default=None, init=False)
 
     async def request(self, subject: str, payload: bytes, timeout: float) -> Answer:  # noqa: ARG002, ASYNC109
         answer: dict[str, Any] = {}
         if "CONSUMER.INFO" in subject:
             config = replace(CONSUMER, subjects=self.subjects).config()
-            answer = {"delivered": {"stream_seq": 1}, "config": config}
+            answer = {"delivered": {"stream_seq": 1}, "config": self.config or config}
         elif "STREAM.INFO" in subject:
             answer = {"state": {"last_seq": 1}}
         else:
@@ -67,3 +69,20 @@ async def test_a_consumer_whose_subjects_cover_the_wanted_ones_is_left_as_it_is(
 @pytest.mark.parametrize("other", ["events.customer", "events.customers.>", "events.order.*.*"])
 async def test_a_subject_that_covers_only_a_part_of_another_name_is_no_reason_to_leave_it_out(other: str) -> None:
     assert await _filters(Server(subjects=(other,))) == sorted(["events.customer.>", other, RETRY])
+
+
+@pytest.mark.parametrize(
+    ("config", "filters"),
+    [
+        (
+            {"filter_subject": "events.order.*.OrderCreated"},
+            ["events.customer.>", "events.order.*.OrderCreated", RETRY],
+        ),
+        ({"durable_name": "order"}, ["events.customer.>", RETRY]),
+    ],
+    ids=["one filter", "no filter"],
+)
+async def test_a_consumer_that_an_operator_created_with_one_filter_or_none_is_changed_too(
+    config: dict[str, Any], filters: list[str]
+) -> None:
+    assert await _filters(Server(config=config)) == filters

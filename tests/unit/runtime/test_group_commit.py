@@ -121,6 +121,18 @@ async def test_a_request_that_is_given_up_does_not_disturb_the_others() -> None:
     assert await asyncio.gather(*others) == [4, 6]
 
 
+async def test_a_commit_that_is_cancelled_cancels_its_requests_and_those_that_wait_and_no_later_one() -> None:
+    database = Database()
+    group_commit = GroupCommit(database.commit)
+    tasks = [*await _submit(group_commit, [1]), *await _submit(group_commit, [2])]
+    [commit] = [task for task in asyncio.all_tasks() if "GroupCommit._run" in repr(task.get_coro())]
+    commit.cancel()
+    done, _ = await asyncio.wait(tasks, timeout=5)
+    assert [task.cancelled() for task in tasks if task in done] == [True, True]
+    database.open.set()
+    assert await group_commit.submit(4) == 8
+
+
 COMMIT_SECONDS = 0.002
 
 

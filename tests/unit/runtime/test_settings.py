@@ -51,6 +51,21 @@ def test_each_missing_variable_is_named_and_ends_the_process(kind: Kind, capsys:
 
 
 @SERVICES
+def test_an_empty_variable_counts_as_missing(kind: Kind, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in _required(kind):
+        with pytest.raises(SystemExit):
+            kind.read(ENVIRONMENT | {name: ""})
+        assert capsys.readouterr().err == f"setting {name}: field required (an environment variable)\n"
+    settings = kind.read(ENVIRONMENT | {"HTTP_HOST": "", "LOG_LEVEL": ""})
+    assert (settings.http_host, settings.log_level) == ("127.0.0.1", "INFO")
+
+
+@SERVICES
+def test_a_variable_in_small_letters_is_not_a_setting(kind: Kind) -> None:
+    assert kind.read(ENVIRONMENT | {"http_port": "9999"}).http_port == 8081
+
+
+@SERVICES
 def test_variables_of_this_process_do_not_stand_in_for_missing_ones(
     kind: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:

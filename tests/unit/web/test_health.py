@@ -55,6 +55,23 @@ async def test_a_check_that_does_not_return_is_a_fault(monkeypatch: pytest.Monke
     assert answer.json()["faults"].keys() == {"b"}
 
 
+async def test_a_check_that_goes_on_after_its_cancellation_holds_up_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "CHECK_SECONDS", 0.01)
+    server_answers = asyncio.Event()
+
+    async def deaf() -> str | None:
+        # As a query on a connection whose server hangs.
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await server_answers.wait()
+        return None
+
+    answer = await client_of(Starlette(routes=health_routes({"a": deaf}))).get("/health/ready")
+    server_answers.set()
+    assert (answer.status_code, answer.json()["faults"]) == (503, {"a": "no answer within 0 s"})
+
+
 async def test_a_worker_is_checked_by_its_fault_at_the_moment() -> None:
     worker = Worker("waiting for NATS")
     check = fault_of(worker)
