@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Protocol
 
@@ -34,30 +34,37 @@ class Worker(Protocol):
         """Asks `run` to finish what it has begun and to return. Harmless before `run` and when called twice."""
 
 
+def terminate() -> None:
+    """Ends this process in good order, as the supervisor's SIGTERM does."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 @asynccontextmanager
-async def running(workers: Mapping[str, Worker]) -> AsyncIterator[None]:
+async def running(workers: Mapping[str, Worker], end_process: Callable[[], None] = terminate) -> AsyncIterator[None]:
     """Runs workers; on the way out stops them in reverse order and waits for each.
 
-    A worker that ends before it is stopped ends the whole process with SIGTERM, also if it ends without an error or was
-    cancelled. The supervisor then starts it again, so no service answers requests while one of its workers is dead.
+    A worker that ends before it is stopped ends the whole process, also if it ends without an error or was cancelled.
+    The supervisor then starts it again, so no service answers requests while one of its workers is dead.
 
     Args:
         workers: by name, for the log.
+        end_process: ends the process that runs the workers.
     """
     async with AsyncExitStack() as started:
         for name, worker in workers.items():
-            await started.enter_async_context(_running(name, worker))
+            await started.enter_async_context(_running(name, worker, end_process))
         yield
 
 
 @asynccontextmanager
-async def _running(name: str, worker: Worker) -> AsyncIterator[None]:
+async def _running(name: str, worker: Worker, end_process: Callable[[], None]) -> AsyncIterator[None]:
     task = asyncio.create_task(worker.run(), name=name)
     stopping = False
 
     def on_end(task: asyncio.Task[None]) -> None:
         if not stopping or _error_of(task):
-            _end_process(task)
+            _log_end(task)
+            end_process()
 
     task.add_done_callback(on_end)
     try:
@@ -84,8 +91,7 @@ def _error_of(task: asyncio.Task[None]) -> BaseException | None:
     return None if task.cancelled() else task.exception()
 
 
-def _end_process(task: asyncio.Task[None]) -> None:
+def _log_end(task: asyncio.Task[None]) -> None:
     error = _error_of(task)
     how = "failed" if error else "was cancelled" if task.cancelled() else "returned"
     log.critical("worker %s %s; the process ends and is started again", task.get_name(), how, exc_info=error)
-    os.kill(os.getpid(), signal.SIGTERM)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from runtime.workers import Worker, running
+from runtime.workers import Worker, running, terminate
 from web.health import HEALTH_PATH, Check, health_routes
 from web.problems import Problem, Unavailable, exception_handlers, problem_response
 
@@ -47,17 +47,20 @@ def http_app(service: Service) -> Starlette:
     )
 
 
-def create_app(open_service: Callable[[], AbstractAsyncContextManager[Service]]) -> ASGIApp:
+def create_app(
+    open_service: Callable[[], AbstractAsyncContextManager[Service]], end_process: Callable[[], None] = terminate
+) -> ASGIApp:
     """The ASGI application of a process.
 
     Args:
-        open_service: opens the real ports, puts the service together, and closes the ports again.
+        open_service: opens the ports, puts the service together, and closes the ports again.
+        end_process: ends the process if a worker ends by itself.
     """
     http: list[Starlette] = []
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:  # noqa: ARG001 - Starlette's signature
-        async with open_service() as service, running(service.workers):
+        async with open_service() as service, running(service.workers, end_process):
             http.append(http_app(service))
             yield
 

@@ -127,7 +127,7 @@ class System:
                 workers = {name: _Watched(worker, name, life) for name, worker in service.workers.items()}
                 yield replace(service, workers=workers)
 
-        server = self._servers[life.name] = HttpServer(create_app(open_service), life)
+        server = self._servers[life.name] = HttpServer(create_app(open_service, end_process=_no_process_to_end), life)
         await server.run()
 
     # Each as in the service's app.py, with simulated ports
@@ -157,6 +157,10 @@ class System:
             yield bridge.assemble(bridge_ports.Ports(KafkaRecords(self.broker, life), stream), self._settings.bridge)
 
 
+def _no_process_to_end() -> None:
+    """A killed life has ended already; the worker of a living one that ends is a violation (_Watched)."""
+
+
 class _Watched:
     """A worker whose failure ends the run: in production, runtime.workers ends the process with a signal.
 
@@ -167,6 +171,7 @@ class _Watched:
         self._worker = worker
         self._name = name
         self._life = life
+        self._stopped = False
 
     @property
     def fault(self) -> str | None:
@@ -179,6 +184,10 @@ class _Watched:
             return
         except Exception as error:  # noqa: BLE001 - no error may end a worker
             self._life.world.violate(f"worker {self._name} of {self._life.name} ended by {error!r}")
+        else:
+            if not self._stopped and not self._life.ended:
+                self._life.world.violate(f"worker {self._name} of {self._life.name} returned before it was stopped")
 
     def stop(self) -> None:
+        self._stopped = True
         self._worker.stop()

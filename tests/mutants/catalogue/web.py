@@ -15,7 +15,7 @@ WEB = Area(
         Mutant(
             "the workers of a process are not run",
             APPLICATION,
-            "async with open_service() as service, running(service.workers):",
+            "async with open_service() as service, running(service.workers, end_process):",
             "async with open_service() as service, running({}):",
         ),
         Mutant(
