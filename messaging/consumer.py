@@ -81,12 +81,15 @@ class ConsumerOptions:
         policy: how often a message may fail.
         batch: messages in one transaction at most.
         linger: the wait between two batches; none by default.
+        types: the event types that the handler knows; None: it decides itself. A message of another type does not get
+            into a batch, so it cannot make the batch fail.
     """
 
     transient: tuple[type[Exception], ...]
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     batch: int = BATCH
     linger: Linger | None = None
+    types: frozenset[str] | None = None
 
 
 class Consumer:
@@ -168,10 +171,15 @@ class Consumer:
 
     async def _open(self, delivery: Delivery) -> Item | None:
         try:
-            return delivery, open_envelope(delivery.headers, delivery.payload)
+            envelope = open_envelope(delivery.headers, delivery.payload)
         except Undecodable as error:
             await self._settle_failed(delivery, error)
             return None
+        if self._options.types is not None and envelope.type not in self._options.types:
+            unknown = UnknownEventType(f"{envelope.type} is not an event type that this service reads")
+            await self._settle_failed(delivery, unknown)
+            return None
+        return delivery, envelope
 
     async def _apply(self, items: Sequence[Item]) -> None:
         async for attempt in retry_transient(self._options.transient, self._note_fault):

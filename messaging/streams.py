@@ -79,7 +79,8 @@ class DurableConsumer:
         subjects: the events that it subscribes to.
         ack_wait: seconds until the server redelivers an unacknowledged message, e.g. one that a killed process had in
             hand. Work that takes longer sends in-progress acks.
-        max_ack_pending: messages that are delivered and not acknowledged yet, over all instances, at most.
+        max_ack_pending: messages that are delivered and not acknowledged yet, over all instances, at most. Messages
+            that wait for their next attempt count too: with a low limit some thousand of them would stop all others.
         generation: of the view, for a service that fills several. Each generation has a durable consumer of its own,
             which is deleted with it.
     """
@@ -88,7 +89,7 @@ class DurableConsumer:
     subjects: tuple[str, ...]
     stream: str = EVENTS
     ack_wait: float = 6.0
-    max_ack_pending: int = 4096
+    max_ack_pending: int = 100_000
     generation: str = ""
 
     @property

@@ -45,6 +45,13 @@ class KeyExpired(Exception):
         super().__init__("this Idempotency-Key has just expired; try again")
 
 
+class KeyBusy(Exception):
+    """Another transaction is claiming an idempotency key, and did not end in time. A later retry succeeds."""
+
+    def __init__(self) -> None:
+        super().__init__("another request with this Idempotency-Key is being carried out; try again")
+
+
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
     """What the first request with a key was, and what it was answered."""

@@ -44,7 +44,8 @@ class Component:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     folder: Path = CHECKOUT
     stop_signal: str = "TERM"
-    stop_seconds: int = 15
+    stop_seconds: int = 35
+    """A service that cannot reach its database may need the grace of its HTTP side and of its workers."""
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,7 @@ async def _reconcile_service(connection: asyncpg.Connection, settings: Settings,
         Role(f"{database}_cdc", settings.cdc_password(service), replicates=True),
     ]
     changes = [change for role in roles for change in await _reconcile_role(connection, role)]
+    changes += await _reconcile_timeout(connection, f"{database}_cdc")
     if not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", database):
         await connection.execute(f"CREATE DATABASE {database} OWNER {database}")
         changes.append(f"created the database {database}")
@@ -71,6 +72,22 @@ async def _reconcile_role(connection: asyncpg.Connection, role: Role) -> list[st
         await connection.execute(f"ALTER ROLE {role.name} {role.attributes}")
         return [f"restored the attributes of the role {role.name}"]
     return []
+
+
+NO_IDLE_TIMEOUT = "idle_in_transaction_session_timeout=0"
+
+ROLE_SETTINGS = """
+SELECT coalesce(setconfig, '{}') FROM pg_db_role_setting WHERE setrole = $1::regrole AND setdatabase = 0
+"""
+
+
+async def _reconcile_timeout(connection: asyncpg.Connection, cdc_role: str) -> list[str]:
+    # Debezium's snapshot is one transaction, idle while rows go to Kafka. With the server's time-out, an outbox that
+    # takes longer would begin its snapshot again without end.
+    if NO_IDLE_TIMEOUT in (await connection.fetchval(ROLE_SETTINGS, cdc_role) or []):
+        return []
+    await connection.execute(f"ALTER ROLE {cdc_role} SET {NO_IDLE_TIMEOUT}")
+    return [f"lifted the idle time-out of {cdc_role}"]
 
 
 async def drop_lost_slots(settings: Settings) -> list[str]:

@@ -7,6 +7,7 @@ import asyncpg
 from messaging.consumer import ConsumerOptions
 from messaging.subscriber import Subscriber
 from runtime.housekeeping import Housekeeping
+from services.customer.events import ORDER_EVENTS
 from services.customer.handlers import handle_order_events
 from services.customer.ports import Ports
 from services.customer.routes import CustomerApi
@@ -28,9 +29,8 @@ def assemble(ports: Ports, settings: Settings) -> Service:
     """Its routes, workers and health checks, over the given ports. Nothing is opened or started."""
     database = ports.database
     handler = partial(handle_order_events, ports.customers)
-    subscriber = Subscriber(
-        ports.stream, ORDERS_CONSUMER, handler, ConsumerOptions(HANDLER_TRANSIENT), database.wait_for_schema
-    )
+    options = ConsumerOptions(HANDLER_TRANSIENT, types=frozenset(ORDER_EVENTS.types))
+    subscriber = Subscriber(ports.stream, ORDERS_CONSUMER, handler, options, database.wait_for_schema)
     return Service(
         workers={
             "housekeeping": Housekeeping(retention_chores(database, settings), TRANSIENT_ERRORS),

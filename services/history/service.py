@@ -5,6 +5,7 @@ from functools import partial
 from messaging.consumer import ConsumerOptions
 from messaging.subscriber import Subscriber
 from runtime.linger import Linger
+from services.history.events import VIEW_EVENTS
 from services.history.handlers import handle_events
 from services.history.ports import Ports
 from services.history.routes import HistoryApi
@@ -22,7 +23,7 @@ LINGER = Linger(per_item=0.003, multiple=6, longest=0.024, full_batch=50)
 def assemble(ports: Ports, settings: Settings) -> Service:
     """Its routes, workers and health checks, over the given ports. Nothing is opened or started."""
     views = ports.views
-    options = ConsumerOptions(TRANSIENT_ERRORS, linger=LINGER)
+    options = ConsumerOptions(TRANSIENT_ERRORS, linger=LINGER, types=frozenset(VIEW_EVENTS.types))
 
     def fill(generation: str) -> Subscriber:
         view = views.generation(generation)

@@ -15,7 +15,7 @@ from services.order.events import AGGREGATE, CREDIT_DECISIONS, ORDER_EVENTS, Cre
 from services.order.ports import NewOrder, OrderRepository
 from services.order.requests import CreateOrder
 from services.order.waiting import Waiting
-from storage.idempotency import KeyExpired, KeyReused, StoredAnswer, fingerprint
+from storage.idempotency import KeyBusy, KeyExpired, KeyReused, StoredAnswer, fingerprint
 from storage.outbox import OutboxRow
 from storage.walk import in_batches
 
@@ -43,14 +43,36 @@ class Placement:
 
 
 async def create_orders(repository: OrderRepository, placements: Sequence[Placement]) -> list[int | Exception]:
-    """Places pending orders in one transaction, all or none.
+    """Places pending orders, usually all of them in one transaction.
 
     Requests with the same key and the same command get the same order, whether they are in one group or not.
 
     Returns:
         For each request, in the order given, the order's id; or KeyReused if its key was used with another command, or
-        KeyExpired. Such an error concerns its own request only.
+        KeyExpired or KeyBusy. Such an error concerns the requests with its key only.
     """
+    try:
+        return await _create_together(repository, placements)
+    except KeyBusy:
+        # Nothing of the group is stored. Apart from each other, only the requests with the busy key fail.
+        return await _create_apart(repository, placements)
+
+
+async def _create_apart(repository: OrderRepository, placements: Sequence[Placement]) -> list[int | Exception]:
+    """Places the orders without a key in one transaction, and the orders of each key in a transaction of their own."""
+    outcomes: dict[int, int | Exception] = {}
+    for key in dict.fromkeys(placement.key for placement in placements):
+        positions = [position for position, placement in enumerate(placements) if placement.key == key]
+        try:
+            placed = await _create_together(repository, [placements[position] for position in positions])
+        except KeyBusy as error:
+            placed = [error] * len(positions)
+        outcomes.update(zip(positions, placed, strict=True))
+    return [outcomes[position] for position in range(len(placements))]
+
+
+async def _create_together(repository: OrderRepository, placements: Sequence[Placement]) -> list[int | Exception]:
+    """Places orders in one transaction, all or none. Raises KeyBusy."""
     orders = [placement.new_order() for placement in placements]
     firsts = _first_of_each_key(orders)
     answers: dict[str, StoredAnswer] = {}

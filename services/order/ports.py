@@ -42,6 +42,9 @@ class Transaction(Protocol):
 
         Returns:
             For each, in the order given, its id; None if its key was claimed before: nothing is stored for it then.
+
+        Raises:
+            KeyBusy: a key's other transaction did not end in time. This transaction must be rolled back.
         """
 
     async def stored_answers(self, keys: Collection[str]) -> dict[str, StoredAnswer]:

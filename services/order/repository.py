@@ -10,17 +10,20 @@ from asyncpg.pool import PoolConnectionProxy
 from services.order.domain import Order, OrderState, RejectionReason
 from services.order.ports import NewOrder
 from storage import idempotency, outbox
-from storage.idempotency import StoredAnswer
+from storage.idempotency import KeyBusy, StoredAnswer
 from storage.outbox import OutboxRow
 
 COLUMNS = "id, customer_id, total_cents, state, rejection_reason, version"
 
 # One statement claims the keys and stores the orders: an order with a key costs no round trip more than one without.
 # Keys are claimed in their order, so that two transactions with the same keys cannot deadlock.
+# The lock timeout is short: an instance that hangs in the transaction of a key must not hold up other orders for long.
 INSERT_ORDERS = """
-WITH new AS (
+WITH patience AS MATERIALIZED (
+    SELECT set_config('lock_timeout', '500ms', true)
+), new AS (
     SELECT ordinal, customer_id, total_cents, key, fingerprint, nextval('orders_id_seq') AS id
-    FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bytea[])
+    FROM patience, unnest($1::bigint[], $2::bigint[], $3::text[], $4::bytea[])
         WITH ORDINALITY AS new (customer_id, total_cents, key, fingerprint, ordinal)
     ORDER BY ordinal
 ), claimed AS (
@@ -65,13 +68,16 @@ class Transaction:
         self._connection = connection
 
     async def insert_orders(self, orders: Sequence[NewOrder]) -> list[int | None]:
-        rows = await self._connection.fetch(
-            INSERT_ORDERS,
+        columns = (
             [order.customer_id for order in orders],
             [order.total for order in orders],
             [order.key for order in orders],
             [order.fingerprint for order in orders],
         )
+        try:
+            rows = await self._connection.fetch(INSERT_ORDERS, *columns)
+        except asyncpg.LockNotAvailableError as error:
+            raise KeyBusy from error
         return [row["id"] for row in rows]
 
     async def stored_answers(self, keys: Collection[str]) -> dict[str, StoredAnswer]:

@@ -5,10 +5,12 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
+
 from services.customer.domain import Customer, Reservation, ReservationState
 from services.order.domain import Order, OrderState
 from services.order.ports import NewOrder
-from storage.idempotency import StoredAnswer
+from storage.idempotency import KeyBusy, StoredAnswer
 from tests.simulation.postgres import Database
 from tests.simulation.process import Life
 from tests.simulation.transaction import KEYS, Transaction
@@ -79,7 +81,10 @@ class OrderTransaction(Transaction):
     async def insert_orders(self, orders: Sequence[NewOrder]) -> list[int | None]:
         if len(orders) > 1:
             self._database.world.struck("several orders in one transaction")
-        return await self._statement(lambda: self._insert_orders(orders))
+        try:
+            return await self._statement(lambda: self._insert_orders(orders))
+        except asyncpg.LockNotAvailableError as error:
+            raise KeyBusy from error
 
     async def _insert_orders(self, orders: Sequence[NewOrder]) -> list[int | None]:
         """As services.order.repository.INSERT_ORDERS: each order takes an id, also one that is not stored."""

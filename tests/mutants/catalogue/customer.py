@@ -189,8 +189,8 @@ CUSTOMER = Area(
         Mutant(
             "an order that two instances decided is a dead letter",
             SERVICE,
-            "ConsumerOptions(HANDLER_TRANSIENT)",
-            "ConsumerOptions(TRANSIENT_ERRORS)",
+            "ConsumerOptions(HANDLER_TRANSIENT, ",
+            "ConsumerOptions(TRANSIENT_ERRORS, ",
         ),
         Mutant(
             "customers are served without a schema",
@@ -201,8 +201,8 @@ CUSTOMER = Area(
         Mutant(
             "events are consumed before the schema is there",
             SERVICE,
-            "ConsumerOptions(HANDLER_TRANSIENT), database.wait_for_schema",
-            "ConsumerOptions(HANDLER_TRANSIENT), database.ping",
+            "handler, options, database.wait_for_schema)",
+            "handler, options, database.ping)",
         ),
         Mutant(
             "a reused key of a customer is a 500",

@@ -157,11 +157,11 @@ HISTORY = Area(
         Mutant(
             "an outage of MongoDB makes dead letters",
             SERVICE,
-            "ConsumerOptions(TRANSIENT_ERRORS, linger=LINGER)",
-            "ConsumerOptions((), linger=LINGER)",
+            "ConsumerOptions(TRANSIENT_ERRORS, linger=LINGER, ",
+            "ConsumerOptions((), linger=LINGER, ",
         ),
         Mutant(
-            "the view is filled without a linger", SERVICE, "(TRANSIENT_ERRORS, linger=LINGER)", "(TRANSIENT_ERRORS)"
+            "the view is filled without a linger", SERVICE, "(TRANSIENT_ERRORS, linger=LINGER, ", "(TRANSIENT_ERRORS, "
         ),
         Mutant(
             "the grace of the settings is ignored",

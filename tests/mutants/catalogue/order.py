@@ -213,14 +213,14 @@ ORDER = Area(
         Mutant(
             "the attempts of the settings are ignored",
             SERVICE,
-            "ConsumerOptions(TRANSIENT_ERRORS, RetryPolicy(attempts_unseen=settings.attempts_unseen))",
-            "ConsumerOptions(TRANSIENT_ERRORS)",
+            "RetryPolicy(attempts_unseen=settings.attempts_unseen)",
+            "RetryPolicy()",
         ),
         Mutant(
             "an outage makes dead letters",
             SERVICE,
-            "ConsumerOptions(TRANSIENT_ERRORS, RetryPolicy",
-            "ConsumerOptions((OSError,), RetryPolicy",
+            "ConsumerOptions(TRANSIENT_ERRORS, policy",
+            "ConsumerOptions((OSError,), policy",
         ),
         Mutant(
             "the order service is ready while it consumes nothing",
