@@ -240,5 +240,7 @@ async def test_a_migration_that_is_stopped_half_way_is_carried_out_by_the_next_o
 async def test_a_dbmate_of_another_database_is_not_waited_for(addresses: dict[str, str], database: str) -> None:
     async with fresh_database(addresses["POSTGRES_URL"]) as other:
         orphan = await asyncpg.connect(other, server_settings={"application_name": "dbmate"})
-        assert await apply(database, folders_of("order"), lock_wait=5.0) == migration_names(folders_of("order"))
-        await orphan.close()
+        try:
+            assert await apply(database, folders_of("order"), lock_wait=5.0) == migration_names(folders_of("order"))
+        finally:
+            await orphan.close()
