@@ -171,6 +171,24 @@ def test_every_container_is_started_again_has_bounds_and_tells_its_health(compos
         assert service["healthcheck"]["test"], name
 
 
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_a_container_gets_as_much_time_to_stop_as_the_process(
+    component: str, compose: dict[str, Any], native: dict[str, Component]
+) -> None:
+    # Containers get 10 s by default.
+    seconds = int(numbers(compose[component].get("stop_grace_period", "10s"), 1)[0])
+    assert component == "nats" or seconds >= native[component].stop_seconds
+
+
+@pytest.mark.parametrize(
+    ("engine", "folder"),
+    [("postgres", "/var/lib/postgresql"), ("nats", "/data"), ("mongo", "/data/db"), ("kafka", "/data")],
+)
+def test_the_data_of_an_engine_outlive_its_container(engine: str, folder: str, compose: dict[str, Any]) -> None:
+    named = {volume["target"]: volume["source"] for volume in compose[engine]["volumes"] if volume["type"] == "volume"}
+    assert named == {folder: engine}
+
+
 def test_the_application_image_holds_all_code_that_its_programs_import() -> None:
     dockerfile = (INFRA / "Dockerfile").read_text()
     allowed = (INFRA / "Dockerfile.dockerignore").read_text().splitlines()

@@ -235,3 +235,12 @@ async def test_a_migration_that_is_stopped_half_way_is_carried_out_by_the_next_o
         await stopped
     _migration(tmp_path, "0201_column", "ALTER TABLE things ADD COLUMN size bigint")
     assert await apply(database, [folder]) == ["0201_column"]
+
+
+async def test_a_dbmate_of_another_database_is_not_waited_for(addresses: dict[str, str], database: str) -> None:
+    async with fresh_database(addresses["POSTGRES_URL"]) as other:
+        orphan = await asyncpg.connect(other, server_settings={"application_name": "dbmate"})
+        try:
+            assert await apply(database, folders_of("order"), lock_wait=5.0) == migration_names(folders_of("order"))
+        finally:
+            await orphan.close()

@@ -70,3 +70,9 @@ def test_a_payload_that_is_not_json_is_refused(payload: bytes) -> None:
 def test_json_that_is_not_an_object_is_refused(payload: bytes) -> None:
     with pytest.raises(UnreadablePayload, match="payload: "):
         Sample.from_json(payload)
+
+
+def test_an_event_about_an_aggregate_that_does_not_exist_has_version_0() -> None:
+    assert Sample.from_json(_sample(version=0)).version == 0
+    with pytest.raises(UnreadablePayload):
+        Sample.from_json(_sample(version=-1))

@@ -8,7 +8,7 @@ import nats.errors
 import pytest
 
 from messaging import connection as connection_module
-from messaging.connection import open_connection
+from messaging.connection import connect, open_connection
 from tests.eventually import let_tasks_run
 
 
@@ -122,3 +122,18 @@ async def test_an_opening_that_still_waits_is_cancelled_at_the_end(server: Calla
         await let_tasks_run()
     assert nats.client.calls == []
     assert [task for task in asyncio.all_tasks() if task.get_name() == "connection to NATS"] == []
+
+
+async def test_a_server_that_falls_silent_is_noticed_within_a_quarter_of_a_minute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: dict[str, Any] = {}
+
+    class Library:
+        async def connect(self, url: str, **options: Any) -> None:
+            asked.update(options, url=url)
+
+    monkeypatch.setattr(connection_module, "Client", Library)
+    await connect("nats://127.0.0.1:1", "token", "order")
+    assert asked["ping_interval"] * (asked["max_outstanding_pings"] + 1) <= 15  # seconds; the library's default is 360
+    assert asked["max_reconnect_attempts"] == -1

@@ -11,7 +11,7 @@ import pytest
 
 from messaging import pull as pull_module
 from messaging.errors import SubscriptionLost
-from messaging.pull import HEARTBEAT_SECONDS, REQUEST_EXPIRES_SECONDS, SILENCE_SECONDS, PullSubscription
+from messaging.pull import HEARTBEAT_SECONDS, REQUEST_EXPIRES_SECONDS, SILENCE_SECONDS, Delivery, PullSubscription
 from messaging.streams import DurableConsumer
 from tests.simulation.clock import VirtualLoop, pass_time
 
@@ -279,3 +279,19 @@ def test_messages_that_were_not_taken_are_naked_on_the_way_out() -> None:
 
     _pull(steps)
     assert clients[0].published == [("$JS.ACK.1", b"-NAK")]
+
+
+def test_a_message_in_hand_is_not_settled_after_the_subscription_was_closed() -> None:
+    held: list[tuple[FakeClient, Delivery]] = []
+
+    async def steps(client: FakeClient, subscription: PullSubscription) -> None:
+        await client.deliver(Message(b"1"))
+        [delivery] = await subscription.take(1)
+        held.append((client, delivery))
+
+    async def settle_late() -> None:
+        await held[0][1].ack()
+
+    _pull(steps)
+    VirtualLoop().run(settle_late())
+    assert held[0][0].published == []

@@ -5,7 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from messaging.streams import DurableConsumer, ensure_consumer, retry_subject, subjects_of
+from messaging.streams import (
+    EVENTS,
+    STREAM_DEFAULTS,
+    STREAMS,
+    DurableConsumer,
+    ensure_consumer,
+    ensure_stream,
+    retry_subject,
+    subjects_of,
+)
 from services.order.events import CREDIT_DECISIONS
 
 CONSUMER = DurableConsumer("order", ("events.customer.*.CreditReserved",))
@@ -91,3 +100,19 @@ def test_the_subjects_of_a_consumer_are_the_registered_event_types_in_every_part
 
 def test_a_consumer_also_takes_the_dead_letters_that_are_sent_again_to_it() -> None:
     assert CONSUMER.config()["filter_subjects"] == [*CONSUMER.subjects, "events.retry.order.DeadLetter"]
+
+
+async def test_an_update_of_a_stream_keeps_the_options_that_are_not_declared() -> None:
+    declared = {"name": EVENTS, **STREAM_DEFAULTS, **STREAMS[EVENTS]}
+    present = declared | {"max_age": 1, "compression": "s2"}
+    updates: list[dict[str, Any]] = []
+
+    class Server:
+        async def request(self, subject: str, payload: bytes, timeout: float) -> Answer:  # noqa: ARG002, ASYNC109
+            if subject.startswith("$JS.API.STREAM.UPDATE"):
+                updates.append(json.loads(payload))
+            return Answer(json.dumps({"config": present, "state": {}}).encode())
+
+    server: Any = Server()
+    await ensure_stream(server, EVENTS)
+    assert updates == [declared | {"compression": "s2"}]

@@ -12,6 +12,7 @@ import pytest
 from runtime import workers
 from runtime.workers import running
 from tests.eventually import let_tasks_run
+from tests.simulation.clock import VirtualLoop, pass_time
 
 ROOT = Path(__file__).parents[3]
 
@@ -175,3 +176,20 @@ def test_a_process_whose_worker_fails_is_gone() -> None:
         [sys.executable, "-c", FAILING_PROCESS], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
     )
     assert process.returncode == -signal.SIGTERM, process.stderr
+
+
+def test_a_worker_that_needs_some_seconds_to_finish_is_not_cancelled() -> None:
+    class Slow(Recorder):
+        async def run(self) -> None:
+            await self._stopping.wait()
+            await pass_time(workers.GRACE_SECONDS - 1)
+            self._log.append(f"{self._name} has ended")
+
+    log: list[str] = []
+
+    async def run() -> None:
+        async with running({"slow": Slow("slow", log)}):
+            await pass_time(1.0)
+
+    VirtualLoop().run(run())
+    assert log == ["slow stops", "slow has ended"]

@@ -7,7 +7,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from storage.postgres import TRANSIENT_ERRORS, open_pool
+from storage import postgres as postgres_module
+from storage.postgres import TRANSIENT_ERRORS, PostgresDatabase, open_pool
 
 PASS_BY_THEMSELVES = {
     "08000": "connection exception",
@@ -86,3 +87,19 @@ async def test_each_connection_asks_for_limits_of_waiting_and_says_its_name(monk
     }
     assert asked["command_timeout"] == 30.0
     assert asked["min_size"] == 0  # a service starts before its database
+
+
+async def test_a_missing_schema_is_logged_once_for_each_reason_while_it_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks = iter([["0001_a", "0002_b"]] * 5 + [["0002_b"]] * 5 + [[]])
+
+    async def missing(_pool: object, _required: object) -> list[str]:
+        return next(looks)
+
+    monkeypatch.setattr(postgres_module, "missing_migrations", missing)
+    monkeypatch.setattr(postgres_module, "SCHEMA_POLL_SECONDS", 0.0)
+    pool: Any = None
+    await PostgresDatabase(pool, ["0001_a", "0002_b"]).wait_for_schema()
+    reasons = [message.partition(" (")[0] for message in caplog.messages]
+    assert reasons == [f"waiting: migrations are not applied: {names}" for names in ("0001_a, 0002_b", "0002_b")]

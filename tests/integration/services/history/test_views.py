@@ -185,3 +185,10 @@ async def test_a_wiped_view_that_fills_again_by_its_old_consumer_is_not_shown(vi
 def _drop_database(url: str) -> None:
     with MongoClient[dict[str, object]](url) as client:
         client.drop_database(client.get_default_database())
+
+
+async def test_the_orders_of_a_customer_are_found_by_an_index(generation: Generation) -> None:
+    await _apply(generation, _customer(), *(_order(order_id=number) for number in range(1, 20)))
+    plan = await generation.orders.find({"customerId": 7}).sort("_id", -1).explain()
+    assert "COLLSCAN" not in str(plan["queryPlanner"]["winningPlan"])
+    assert "'customerId': 1, '_id': -1" in str(plan["queryPlanner"]["winningPlan"])

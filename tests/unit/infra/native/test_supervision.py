@@ -46,6 +46,13 @@ def test_a_process_is_stopped_in_its_own_way(component: Component) -> None:
     assert (program["stopsignal"], program["stopwaitsecs"]) == ("INT", "7")
 
 
+def test_a_process_is_asked_to_stop_alone_and_killed_with_its_children(component: Component) -> None:
+    # A child, such as PostgreSQL under `unshare`, would keep its port and its data. PostgreSQL's own children must not
+    # be stopped beside it.
+    program = parsed(component)["program:order"]
+    assert (program["stopasgroup"], program["killasgroup"]) == ("false", "true")
+
+
 def test_logs_have_a_bound(component: Component) -> None:
     config = parsed(component)
     for section, prefix in (("program:order", "stdout_logfile"), ("supervisord", "logfile")):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -9,9 +10,15 @@ from infra.native.layout import INFRA
 from infra.provision.connectors import Connector, declared_connectors
 from infra.provision.kafka import declared_topics
 from infra.provision.settings import SERVICES, Settings
+from services.bridge.translate import LARGEST_PAYLOAD
+from storage.postgres import POOL_SIZE
 
 CONNECTORS = declared_connectors()
 CONNECT = INFRA / "kafka" / "connect.properties"
+
+
+def _options(file: Path) -> dict[str, str]:
+    return dict(re.findall(r"^([\w.]+) ?= ?(.*)$", file.read_text(encoding="utf-8"), re.MULTILINE))
 
 
 def test_each_service_has_a_connector_slot_and_publication_of_its_own() -> None:
@@ -72,10 +79,46 @@ def test_the_events_of_an_aggregate_keep_their_order_and_their_trace(connector: 
 
 def test_a_record_waits_for_a_day_while_kafka_is_down() -> None:
     day = 24 * 3600 * 1000  # milliseconds
-    options = dict(re.findall(r"^([\w.]+)=(.*)$", CONNECT.read_text(encoding="utf-8"), re.MULTILINE))
+    options = _options(CONNECT)
     assert int(options["producer.delivery.timeout.ms"]) >= day
     assert int(options["producer.max.block.ms"]) >= day
     assert int(options["producer.retries"]) == 2**31 - 1
+
+
+def test_connect_confirms_its_position_often_so_that_postgresql_can_remove_its_log() -> None:
+    assert int(_options(CONNECT)["offset.flush.interval.ms"]) <= 10_000
+
+
+@pytest.mark.parametrize("connector", CONNECTORS, ids=lambda connector: connector.name)
+def test_a_connector_does_not_log_what_customers_sent(connector: Connector) -> None:
+    assert connector.config["errors.log.include.messages"] == "false"
+
+
+def test_events_are_spread_over_two_partitions() -> None:
+    partitions = {topic.name: topic.partitions for topic in declared_topics()}
+    assert [partitions[f"events.{service}"] for service in SERVICES] == [2, 2]
+
+
+def test_kafka_refuses_a_record_that_the_bridge_could_not_forward() -> None:
+    overhead = 12  # bytes of a batch of one record that the limit includes
+    assert int(_options(INFRA / "kafka" / "broker.properties")["message.max.bytes"]) <= LARGEST_PAYLOAD + overhead
+
+
+def test_postgresql_has_a_connection_for_every_client() -> None:
+    options = _options(INFRA / "postgres" / "postgresql.conf")
+    services_and_operations = len(SERVICES) * (POOL_SIZE + 2)
+    connectors_keeper_and_reserve = 16
+    needed = services_and_operations + int(options["max_wal_senders"]) + connectors_keeper_and_reserve
+    assert int(options["max_connections"]) >= needed
+
+
+def test_postgresql_removes_deleted_rows_by_itself() -> None:
+    assert _options(INFRA / "postgres" / "postgresql.conf")["autovacuum"] == "on"
+
+
+def test_every_way_into_postgresql_needs_a_password() -> None:
+    lines = (INFRA / "postgres" / "pg_hba.conf").read_text(encoding="utf-8").splitlines()
+    assert {line.split()[-1] for line in lines if line and not line.startswith("#")} == {"scram-sha-256"}
 
 
 def test_missing_settings_are_all_named(capsys: pytest.CaptureFixture[str]) -> None:

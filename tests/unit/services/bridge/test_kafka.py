@@ -1,11 +1,11 @@
 """How records are taken from the client library: a lone one at once, a backlog in one call."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from services.bridge import kafka as kafka_module
-from services.bridge.kafka import POLL_SECONDS, KafkaRecords
+from services.bridge.kafka import POLL_SECONDS, KafkaRecords, Topic
 
 
 class FakeMessage:
@@ -77,3 +77,48 @@ async def test_a_backlog_is_taken_in_one_call() -> None:
 
 async def test_without_a_record_only_the_first_call_waits() -> None:
     assert await _take(0, limit=500) == (0, [("poll", POLL_SECONDS)])
+
+
+class OpenedConsumer(FakeConsumer):
+    """Is made with a configuration, as the library's; writes down each that is open."""
+
+    opened: ClassVar[list["OpenedConsumer"]] = []
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        super().__init__(0)
+        self.config = config
+        self.opened.append(self)
+
+    def get_watermark_offsets(self, _partition: object, timeout: float) -> tuple[int, int]:  # noqa: ARG002
+        return 0, 0
+
+    def assign(self, _partitions: object) -> None:
+        """Nothing is read."""
+
+    def close(self) -> None:
+        self.opened.remove(self)
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[OpenedConsumer]:
+    monkeypatch.setattr(OpenedConsumer, "opened", [])
+    monkeypatch.setattr(kafka_module, "Consumer", OpenedConsumer)
+    return OpenedConsumer.opened
+
+
+async def test_a_second_start_closes_the_client_of_the_first(opened: list[OpenedConsumer]) -> None:
+    topics = [Topic("events.order", "topic-1", 2)]
+    async with KafkaRecords({"bootstrap.servers": "127.0.0.1:1"}) as kafka:
+        for _ in range(3):
+            await kafka.start(topics, {})
+        assert len(opened) == 1
+    assert opened == []
+
+
+async def test_an_offset_whose_record_the_retention_has_deleted_leads_to_the_first_record(
+    opened: list[OpenedConsumer],
+) -> None:
+    async with KafkaRecords({"bootstrap.servers": "127.0.0.1:1"}) as kafka:
+        await kafka.start([Topic("events.order", "topic-1", 1)], {})
+        assert opened[0].config["auto.offset.reset"] == "earliest"
+        assert opened[0].config["enable.auto.commit"] is False

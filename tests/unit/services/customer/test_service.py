@@ -1,5 +1,6 @@
 """The assembled customer service: workers, settings, health, errors, and what the parts tell each other."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from services.customer.subscriptions import ORDERS_CONSUMER
 from storage.postgres import TRANSIENT_ERRORS
 from tests import builders
 from tests.asgi import client_of
+from tests.eventually import eventually_async
 from tests.unit.messaging.stream import NoStream
 from tests.unit.services.customer.ports import FakeCustomers
 from tests.unit.storage.database import MISSING, RecordingDatabase
@@ -82,6 +84,20 @@ async def test_housekeeping_deletes_events_and_keys_after_the_retentions_of_the_
     for chore in customer.housekeeping.chores.values():
         await chore()
     assert sorted(customer.database.asked) == [("events", timedelta(hours=2)), ("keys", timedelta(hours=1))]
+
+
+@pytest.mark.parametrize("outage", OUTAGES, ids=lambda error: type(error).__name__)
+async def test_an_outage_postpones_chores_and_does_not_end_their_worker(customer: Assembled, outage: Exception) -> None:
+    customer.database.away = outage
+    customer.housekeeping.period = 0.001
+    running = asyncio.create_task(customer.housekeeping.run())
+
+    async def check() -> None:
+        assert running.done() or customer.housekeeping.fault is not None
+
+    await eventually_async(check)
+    customer.housekeeping.stop()
+    await running
 
 
 def test_the_subscriber_takes_events_about_orders_and_waits_for_the_schema_first(customer: Assembled) -> None:

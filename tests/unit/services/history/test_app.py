@@ -36,6 +36,22 @@ async def test_the_real_ports_and_the_settings_go_into_assemble(monkeypatch: pyt
     assert isinstance(ports.stream, Connection)
 
 
+async def test_the_client_of_mongodb_is_open_while_the_service_is_and_closed_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    closed: list[Views] = []
+    close = Views.close
+
+    def note_and_close(views: Views) -> None:
+        closed.append(views)
+        close(views)
+
+    monkeypatch.setattr(Views, "close", note_and_close)
+    async with open_service(SETTINGS):
+        assert closed == []
+    assert len(closed) == 1
+
+
 async def test_without_its_engines_the_application_starts_says_that_it_is_not_ready_and_stops() -> None:
     app = create_app(SETTINGS)
     async with started(app):
