@@ -44,7 +44,11 @@ def run(options: argparse.Namespace) -> int:
 
 def up(stack: Stack) -> None:
     signal.signal(signal.SIGINT, exit_at_once)
-    stack.up()
+    try:
+        stack.up()
+    except StepFailed as failure:
+        again = f"make up NAME={stack.name}"
+        raise StepFailed(f"{failure}\n\nWhat runs keeps running. `{again}` continues from here.") from failure
 
 
 def exit_at_once(_signal: int, _frame: object) -> None:
@@ -70,6 +74,8 @@ def status(stack: Stack) -> int:
 
 
 def environment(stack: Stack, component: str) -> None:
+    if not stack.ports:
+        raise StepFailed(f'there is no stack "{stack.name}": make up NAME={stack.name}')
     for name, value in stack.environment(component).items():
         print(f"{name}={value}")
 

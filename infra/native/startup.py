@@ -15,9 +15,11 @@ from infra.provision.settings import Settings
 from infra.steps import Step, StepFailed, poll
 from storage.migrate import MigrationFailed
 
-ENGINE_SECONDS = 90.0
-SERVICE_SECONDS = 60.0
-FLOW_SECONDS = 60.0
+ENGINE_SECONDS = 180.0
+SERVICE_SECONDS = 240.0
+"""A service is ready when the stream exists. The bridge creates the stream when Kafka is up: this includes its time."""
+
+FLOW_SECONDS = 120.0
 MAX_RESTARTS = 5
 LOG_LINES_SHOWN = 15
 

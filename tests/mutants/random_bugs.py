@@ -6,6 +6,7 @@ survives that tests/mutants/survivors.toml does not judge.
 """
 
 import argparse
+import signal
 import subprocess
 import sys
 import tomllib
@@ -52,6 +53,7 @@ class Outcome:
 
 def main() -> int:
     arguments = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the sandbox is cleared away
     with sandbox() as copy:
         run = subprocess.run([_program(), "run", "--max-children", str(arguments.jobs)], cwd=copy.folder, check=False)
         if run.returncode:

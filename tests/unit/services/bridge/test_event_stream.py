@@ -193,6 +193,18 @@ async def test_after_a_repeat_the_chain_goes_on_with_the_next_message() -> None:
     assert writer.expected == [0, 1, MAX_PIPELINED - 1]
 
 
+async def test_only_what_is_stored_of_a_chain_moves_the_end_of_its_partition() -> None:
+    writer = FakeWriter()
+    writer._last = 5
+    stream = await _open(writer)
+    writer.known = {"0-1"}
+    await stream.append([_message(0, 0), _message(0, 1), _message(1, 0), _message(1, 1)])
+    assert writer.publishes == [("chain", 4), ("chain", 2)]
+    assert writer.ends == [{}, {"events.order.0.>": 6}]
+    await stream.append([_message(1, 2)])
+    assert writer.ends[-1] == {"events.order.0.>": 6, "events.order.1.>": 8}
+
+
 def _message(partition: int, offset: int, event_id: str | None = "") -> Message:
     name = f"{partition}-{offset}" if event_id == "" else event_id
     return translate(builders.record(event_id=name, partition=partition, offset=offset))

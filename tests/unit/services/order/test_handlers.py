@@ -17,9 +17,10 @@ from services.order.handlers import (
     reject_overdue_orders,
     republish,
 )
+from services.order.ports import NewOrder
 from services.order.requests import CreateOrder
 from services.order.waiting import Waiting
-from storage.idempotency import KeyExpired, KeyReused
+from storage.idempotency import KeyExpired, KeyReused, fingerprint
 from tests import builders
 from tests.unit.services.order.ports import FakeOrders
 
@@ -54,6 +55,21 @@ class Announced(Waiting):
     def announce(self, orders: Iterable[Order]) -> None:
         self.announced += orders
         self.statements_before.append(len(self._orders.statements))
+
+
+def test_a_request_without_a_key_has_no_fingerprint_and_one_with_a_key_that_of_its_body() -> None:
+    command = CreateOrder(customer_id=7, order_total=PositiveMoney.of(100))
+    assert Placement(command).new_order() == NewOrder(7, 100, None, b"")
+    assert Placement(command, key="a").new_order() == NewOrder(7, 100, "a", fingerprint(command))
+
+
+async def test_a_database_that_answers_for_another_number_of_orders_is_not_believed() -> None:
+    class Broken(FakeOrders):
+        async def insert_orders(self, orders: Sequence[NewOrder]) -> list[int | None]:
+            return (await super().insert_orders(orders))[1:]
+
+    with pytest.raises(ValueError, match="shorter"):
+        await create_orders(Broken(), _placements(None, None))
 
 
 async def test_each_request_of_a_group_is_answered_with_its_own_order_and_told_of_with_its_own_trace() -> None:

@@ -243,3 +243,14 @@ async def test_a_post_that_waits_is_answered_by_the_announcement_without_a_read(
     waiting = asyncio.create_task(order.http.post("/orders", json=ORDER, headers=WAIT))
     assert await _settle_while_waiting(order, waiting, how) == state
     assert order.orders.statements.count("find_order") == 0
+
+
+async def test_a_repeated_post_that_waits_is_answered_by_a_read_at_once(order: Assembled) -> None:
+    # Only a new order is surely PENDING: the order of a used key may be final long since.
+    keyed = {"Idempotency-Key": "key"}
+    await order.http.post("/orders", json=ORDER, headers=keyed)
+    await order.approve()
+    repeated = asyncio.create_task(order.http.post("/orders", json=ORDER, headers=keyed | WAIT))
+    await let_tasks_run()
+    assert repeated.done()
+    assert (await repeated).json() == {"orderId": 1, "orderState": "APPROVED"}
