@@ -193,6 +193,6 @@ def test_a_message_in_hand_is_not_settled_after_the_subscription_was_closed() ->
     async def settle_late() -> None:
         await held[0][1].ack()
 
-    _pull(steps)
+    pull(steps)
     VirtualLoop().run(settle_late())
     assert held[0][0].published == []
