@@ -6,7 +6,7 @@
 #   FOLLOW=1              logs: show what is added, until Ctrl-C
 #   QUICK=1, ONLY=idle    bench: short runs; some of its parts
 #   SEED=1                simulate, chaos: which random choices
-#   BUGS=web            mutants: only those of an area, or with a word in their name; BUGS=--quick starts no stack
+#   BUGS=web              mutants: only those of an area, or with a word in their name; BUGS=--quick starts no stack
 #   ORDER_PORT, CUSTOMER_PORT, HISTORY_PORT   the services' ports (8081, 8082, 8083)
 
 NAME ?= main
@@ -30,7 +30,7 @@ WITHOUT_STACK := tests/architecture tests/contract tests/simulation tests/unit
         format lock clean chaos simulate mutants random-mutants bench
 
 help:  ## this text
-	@sed -n 's/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
+	@sed -n '1,/^$$/s/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
 	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
 
 up:  ## install what is missing, start the stack and wait until it is ready

@@ -13,8 +13,8 @@ class Linger:
     """The time from the beginning of one batch to the beginning of the next: the smallest of three limits.
 
     Attributes:
-        per_item: seconds for each item of the first batch. Small batches add little delay.
-        multiple: this many times the duration of the first batch. A slower machine lingers longer.
+        per_item: seconds for each item of the batch before. Small batches add little delay.
+        multiple: this many times the duration of the batch before. A slower machine lingers longer.
         longest: seconds.
         full_batch: after a batch of this many items the next one begins at once: a larger batch would save nothing.
     """

@@ -20,7 +20,7 @@ COLUMNS = "id, customer_id, total_cents, state, rejection_reason, version"
 # The lock timeout is short: an instance that hangs in the transaction of a key must not hold up other orders for long.
 INSERT_ORDERS = """
 WITH patience AS MATERIALIZED (
-    SELECT set_config('lock_timeout', '500ms', true)
+    SELECT set_config('lock_timeout', '1s', true)
 ), new AS (
     SELECT ordinal, customer_id, total_cents, key, fingerprint, nextval('orders_id_seq') AS id
     FROM patience, unnest($1::bigint[], $2::bigint[], $3::text[], $4::bytea[])

@@ -143,6 +143,20 @@ def test_an_attribute_that_a_replication_role_lost_is_restored(
     eventually(lambda: assert_equal(has_all(), True), within=REPAIR_SECONDS)
 
 
+def test_the_idle_time_out_of_a_replication_role_is_lifted_again(stack: Stack, settings: Settings) -> None:
+    """Debezium's snapshot is one transaction; with the time-out a long one would begin again without end."""
+
+    def is_lifted() -> bool:
+        query = "SELECT setconfig FROM pg_db_role_setting WHERE setrole = 'order_service_cdc'::regrole"
+        return bool(sql(settings, query) == ["idle_in_transaction_session_timeout=0"])
+
+    assert is_lifted()
+    with stopped_keeper(stack):
+        sql(settings, "ALTER ROLE order_service_cdc RESET ALL")
+        assert not is_lifted()
+    eventually(lambda: assert_equal(is_lifted(), True), within=REPAIR_SECONDS)
+
+
 @pytest.mark.parametrize("role", ["order_service", "order_service_cdc"])
 def test_a_revoked_privilege_to_connect_is_granted_again(role: str, stack: Stack, settings: Settings) -> None:
     def may_connect() -> bool:

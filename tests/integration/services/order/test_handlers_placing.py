@@ -11,7 +11,7 @@ from contracts.money import PositiveMoney
 from services.order.handlers import Placement, create_orders
 from services.order.repository import Repository, Transaction
 from services.order.requests import CreateOrder
-from storage.idempotency import KeyExpired, KeyReused, StoredAnswer, fingerprint
+from storage.idempotency import KeyBusy, KeyExpired, KeyReused, StoredAnswer, fingerprint
 from tests.engines import migrate_database
 from tests.eventually import eventually_async
 
@@ -146,6 +146,17 @@ async def test_a_key_that_another_transaction_is_claiming_is_answered_with_its_o
     new, stored = await placing
     assert (isinstance(new, int), stored) == (True, 77)
     assert await _count(pool) == (1, 1)
+
+
+async def test_a_key_that_another_transaction_holds_for_long_fails_its_own_requests_only(
+    pool: asyncpg.Pool, repository: Repository
+) -> None:
+    async with pool.acquire() as other, other.transaction():
+        await other.execute(CLAIM, "m", b"", 77)
+        group = [_order(1), _order(2, key="m"), _order(3, key="z"), _order(4)]
+        outcomes = await create_orders(repository, group)
+    assert [type(outcome) for outcome in outcomes] == [int, KeyBusy, int, int]
+    assert await _count(pool) == (3, 3)
 
 
 async def test_a_key_that_was_claimed_by_a_transaction_that_rolls_back_is_free(

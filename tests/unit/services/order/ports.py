@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from services.order.domain import Order, OrderState
 from services.order.ports import NewOrder
-from storage.idempotency import StoredAnswer
+from storage.idempotency import KeyBusy, StoredAnswer
 from storage.outbox import OutboxRow
 
 
@@ -18,6 +18,7 @@ class FakeOrders:
         statements: the name of each method that was called, in order; `begin` for each transaction.
         reads_as: what every `find_order` returns, whatever is stored; None for what is stored.
         expired: keys that were claimed before and are deleted before their answer is read.
+        busy: keys that another transaction holds.
     """
 
     def __init__(self, *orders: Order) -> None:
@@ -28,6 +29,7 @@ class FakeOrders:
         self.statements: list[str] = []
         self.reads_as: Order | None = None
         self.expired: set[str] = set()
+        self.busy: set[str] = set()
         self.deadlines: list[timedelta] = []
 
     @asynccontextmanager
@@ -37,6 +39,8 @@ class FakeOrders:
 
     async def insert_orders(self, orders: Sequence[NewOrder]) -> list[int | None]:
         self._note("insert_orders")
+        if any(order.key in self.busy for order in orders):
+            raise KeyBusy
         return [self._insert(order) for order in orders]
 
     def _insert(self, new: NewOrder) -> int | None:

@@ -20,7 +20,7 @@ from services.order.handlers import (
 from services.order.ports import NewOrder
 from services.order.requests import CreateOrder
 from services.order.waiting import Waiting
-from storage.idempotency import KeyExpired, KeyReused, fingerprint
+from storage.idempotency import KeyBusy, KeyExpired, KeyReused, fingerprint
 from tests import builders
 from tests.unit.services.order.ports import FakeOrders
 
@@ -220,3 +220,13 @@ async def test_the_present_state_of_every_order_is_sent_again_in_batches() -> No
     assert [row.aggregate_id for row in orders.outbox] == ["1", "2", "3", "4", "5"]
     assert {row.traceparent for row in orders.outbox} == {None}
     assert orders.statements == ["begin", "lock_next_orders", "append"] * 4  # the last one finds no more rows
+
+
+async def test_a_key_that_another_transaction_holds_fails_its_own_requests_only() -> None:
+    orders = FakeOrders()
+    orders.busy = {"busy"}
+    outcomes = await create_orders(orders, _placements(None, "busy", "a", None, "busy", "a"))
+    assert [type(outcome) for outcome in outcomes] == [int, KeyBusy, int, int, KeyBusy, int]
+    assert outcomes[2] == outcomes[5]
+    assert len(orders.orders) == 3
+    assert [row.aggregate_id for row in orders.outbox] == ["1", "2", "3"]
