@@ -30,6 +30,9 @@ VIOLATED = re.compile(r"^(seed \d+ violates: .*)$", re.MULTILINE)
 TIMED_OUT = re.compile(r"\++ Timeout \++")
 """pytest-timeout's line above the stacks of all threads. It ends the process, so no test is named below."""
 
+SHOWN = 200
+"""Characters: a violated invariant may show the state of everything."""
+
 
 class DoesNotFit(Exception):
     """The code does not have the text that a bug changes exactly once."""
@@ -152,4 +155,4 @@ def sandbox() -> Iterator[Sandbox]:
 def _first_failure(output: str) -> str:
     found = FAILED_TEST.search(output) or VIOLATED.search(output)
     lines = output.strip().splitlines()
-    return found[1] if found else (lines[-1] if lines else "no output")
+    return (found[1] if found else (lines[-1] if lines else "no output"))[:SHOWN]

@@ -39,6 +39,7 @@ class FakeClient:
         self.stats = {"reconnects": 0}
         self.requested: list[tuple[float, int]] = []
         self.published: list[tuple[str, bytes]] = []
+        self.unsubscribed = 0
         self.deliver: Callable[[Any], Awaitable[None]]
 
     def new_inbox(self) -> str:
@@ -46,7 +47,10 @@ class FakeClient:
 
     async def subscribe(self, inbox: str, cb: Callable[[Any], Awaitable[None]]) -> Any:  # noqa: ARG002
         self.deliver = cb
-        return SimpleNamespace(unsubscribe=_nothing)
+        return SimpleNamespace(unsubscribe=self._unsubscribe)
+
+    async def _unsubscribe(self) -> None:
+        self.unsubscribed += 1
 
     async def publish(self, subject: str, payload: bytes, reply: str = "") -> None:
         if reply:
@@ -59,10 +63,6 @@ class FakeClient:
         for _ in range(int(seconds / HEARTBEAT_SECONDS)):
             await pass_time(HEARTBEAT_SECONDS)
             await self.deliver(Message(headers={"Status": "100"}))
-
-
-async def _nothing() -> None:
-    pass
 
 
 Steps = Callable[[FakeClient, PullSubscription], Coroutine[Any, Any, None]]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from messaging import pull as pull_module
-from messaging.errors import SubscriptionLost
+from messaging.errors import ConnectionGone, SubscriptionLost
 from messaging.pull import HEARTBEAT_SECONDS, SILENCE_SECONDS, Delivery, PullSubscription
 from messaging.streams import DurableConsumer
 from tests.simulation.clock import VirtualLoop, pass_time
@@ -88,7 +88,8 @@ def test_an_error_of_the_server_ends_a_waiting_take_at_once(status: str) -> None
     async def steps(client: FakeClient, subscription: PullSubscription) -> None:
         taking = asyncio.create_task(subscription.take(1))
         await pass_time(0.3)
-        await client.deliver(Message(headers={"Status": code, "Description": description}))
+        headers = {"Status": code, "Description": description} if description else {"Status": code}
+        await client.deliver(Message(headers=headers))
         with pytest.raises(SubscriptionLost) as raised:
             await taking
         assert str(raised.value) == f"status {status}"
@@ -128,8 +129,28 @@ def test_after_its_end_a_subscription_acks_nothing_and_takes_nothing() -> None:
             await subscription.take(1)
         assert str(raised.value) == "closed"
         assert client.published == []
+        assert client.unsubscribed == 1
 
     VirtualLoop().run(run())
+
+
+async def test_a_connection_that_is_closed_for_good_is_refused() -> None:
+    client: Any = FakeClient()
+    client.is_closed = True
+    with pytest.raises(ConnectionGone) as raised:
+        await PullSubscription(client, CONSUMER).__aenter__()
+    assert str(raised.value) == "the connection to NATS is closed"
+
+
+def test_a_connection_that_was_closed_meanwhile_is_not_used_at_the_end() -> None:
+    clients: list[FakeClient] = []
+
+    async def steps(client: FakeClient, subscription: PullSubscription) -> None:
+        clients.append(client)
+        client.is_closed = True
+
+    pull(steps)
+    assert clients[0].unsubscribed == 0
 
 
 def test_a_server_that_is_silent_is_lost() -> None:

@@ -1,13 +1,16 @@
 """The server always has an open request, for as many messages as the window has room for. On a virtual clock."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from messaging import pull as pull_module
+from messaging.consumer import BATCH
 from messaging.pull import REQUEST_EXPIRES_SECONDS, PullSubscription
 from messaging.streams import DurableConsumer
-from tests.unit.messaging.pulling import FakeClient, Message, pull
+from tests.simulation.clock import VirtualLoop
+from tests.unit.messaging.pulling import CONSUMER, FakeClient, Message, pull
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +26,16 @@ def test_messages_are_requested_before_they_are_taken() -> None:
         assert client.requested == [(0.0, 1024)]
 
     pull(steps)
+
+
+def test_by_default_several_batches_are_requested() -> None:
+    async def run() -> None:
+        client: Any = FakeClient()
+        async with PullSubscription(client, CONSUMER):
+            assert client.requested == [(0.0, 1024)]
+        assert 4 * BATCH <= 1024
+
+    VirtualLoop().run(run())
 
 
 def test_a_request_that_expires_is_renewed_at_once() -> None:

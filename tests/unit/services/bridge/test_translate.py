@@ -120,6 +120,15 @@ def test_headers_that_are_too_large_leave_a_message_of_the_position_that_no_cons
         open_envelope(message.headers, message.payload)
 
 
+@pytest.mark.parametrize(("more", "is_whole"), [(0, True), (1, False)])
+def test_headers_may_have_32_kibibytes_on_the_wire(more: int, is_whole: bool) -> None:
+    on_the_wire = len("type: OrderCreated\r\nid: 1\r\nx: \r\n")
+    message = translate(
+        _record({"type": b"OrderCreated", "id": b"1", "x": b"1" * (LARGEST_HEADERS - on_the_wire + more)})
+    )
+    assert ("Bridge-Problem" not in message.headers) == is_whole
+
+
 def test_a_partitions_subjects_are_those_of_its_messages_only() -> None:
     assert partition_subjects("events.order", 3) == "events.order.3.>"
 

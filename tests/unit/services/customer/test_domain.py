@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.money import Money
 from services.customer.domain import NOTHING, Customer, Reservation, ReservationState, created, decide
 from services.customer.events import (
     CreditLimitExceeded,
@@ -47,6 +48,23 @@ def test_an_order_that_does_not_fit_reserves_nothing(reserved: int) -> None:
     assert outcome.reservation == builders.reservation(ReservationState.LIMIT_EXCEEDED)
     assert isinstance(outcome.event, CreditLimitExceeded)
     assert outcome.event.available_credit.cents == 10_000 - reserved
+
+
+@pytest.mark.parametrize(("limit", "kind"), [(10_000, CreditReserved), (1_000, CreditLimitExceeded)])
+def test_a_decision_is_told_with_the_whole_state_of_the_customer_and_with_its_order(
+    limit: int, kind: type[CreditReserved | CreditLimitExceeded]
+) -> None:
+    event = decide(CREATED, builders.customer(limit=limit, version=4), None).event
+    available = limit - 1_234 if kind is CreditReserved else limit
+    assert event == kind(
+        customer_id=7,
+        name="Jane Doe",
+        credit_limit=Money.of(limit),
+        available_credit=Money.of(available),
+        version=5,
+        order_id=42,
+        order_total=Money.of(1_234),
+    )
 
 
 def test_an_order_of_nobody_fails_the_validation() -> None:
