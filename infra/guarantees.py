@@ -53,7 +53,8 @@ CONSUMER = {
     "max_deliver": "-1",
     "deliver_policy": "all",
     "ack_wait": str(6 * 10**9),
-    "max_ack_pending": "4096",
+    # Messages that wait for their next attempt count too: a low limit would stop all others.
+    "max_ack_pending": "100000",
 }
 
 

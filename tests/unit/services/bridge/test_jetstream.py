@@ -1,4 +1,4 @@
-"""How many round trips a publish takes: one for a whole batch, and one for a whole chain."""
+"""How many round trips a publish takes, what is refused, and what opening the stream does."""
 
 import asyncio
 import json
@@ -6,8 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+from nats.js.errors import APIError
+
+from messaging.errors import ConnectionGone
 from messaging.streams import STREAM_DEFAULTS, STREAMS
-from services.bridge.jetstream import BATCH_COMMIT, BATCH_ID, EXPECTED_LAST_SEQUENCE, EventsWriter
+from services.bridge.jetstream import (
+    BATCH_COMMIT,
+    BATCH_ID,
+    EXPECTED_LAST_SEQUENCE,
+    EventsWriter,
+    Fenced,
+    RepeatInBatch,
+)
 from services.bridge.translate import Message, translate
 from tests import builders
 from tests.eventually import let_tasks_run
@@ -25,6 +36,7 @@ class FakeClient:
     sent: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     answering: asyncio.Event = field(default_factory=asyncio.Event)
     is_connected: bool = True
+    refusal: dict[str, Any] = field(default_factory=dict)
     stats: dict[str, int] = field(default_factory=lambda: {"reconnects": 0})
 
     async def publish(self, *_: object, headers: dict[str, str]) -> None:
@@ -33,7 +45,7 @@ class FakeClient:
     async def request(self, *_: object, headers: dict[str, str], **__: object) -> Answer:
         self.sent.append(("request", headers))
         await self.answering.wait()
-        return Answer(json.dumps({"seq": len(self.sent)}).encode())
+        return Answer(json.dumps({"error": self.refusal} if self.refusal else {"seq": len(self.sent)}).encode())
 
     def kinds(self) -> list[str]:
         return [kind for kind, _ in self.sent]
@@ -83,10 +95,12 @@ class Api:
 
     def __init__(self, **delivered: int) -> None:
         self._delivered = delivered
+        self.calls: list[str] = []
         self.deleted: list[str] = []
 
     async def request(self, subject: str, *_: object, **__: object) -> Answer:
         call = subject.removeprefix("$JS.API.")
+        self.calls.append(call)
         answer: dict[str, Any] = {}
         if call.startswith("STREAM."):
             name = call.split(".")[2]
@@ -104,3 +118,43 @@ async def test_opening_deletes_the_consumers_beyond_the_end_before_the_first_app
     api = Api(customer=3, order=4, history_a=0)
     assert await _writer(api).open() == 3
     assert api.deleted == ["order"]
+
+
+async def test_opening_also_creates_the_stream_of_dead_letters_before_any_event_can_become_one() -> None:
+    api = Api()
+    await _writer(api).open()
+    assert api.calls[0] == "STREAM.INFO.DEAD_LETTERS"
+
+
+async def test_a_connection_that_is_closed_for_good_ends_the_bridge() -> None:
+    api = Api()
+    api.is_closed = True
+    with pytest.raises(ConnectionGone):
+        await _writer(api).open()
+    assert api.calls == []
+
+
+@pytest.mark.parametrize("how", ["away", "replaced"])
+async def test_nothing_is_published_on_another_connection_than_the_stream_was_opened_on(how: str) -> None:
+    client = FakeClient()
+    client.answering.set()
+    writer = _writer(client)
+    if how == "away":
+        client.is_connected = False
+    else:
+        client.stats["reconnects"] += 1
+    with pytest.raises(Fenced, match="the connection was replaced"):
+        await writer.publish_pipelined(_messages(1), 0, {})
+    with pytest.raises(Fenced, match="the connection was replaced"):
+        await writer.publish_batch(_messages(2), 0)
+    assert client.sent == []
+
+
+@pytest.mark.parametrize(
+    ("code", "error"), [(10070, Fenced), (10071, Fenced), (10201, RepeatInBatch), (10077, APIError)]
+)
+async def test_a_refused_publish_is_told_apart_by_the_servers_code(code: int, error: type[Exception]) -> None:
+    client = FakeClient(refusal={"code": 400, "err_code": code, "description": "no"})
+    client.answering.set()
+    with pytest.raises(error):
+        await _writer(client).publish_pipelined(_messages(1), 0, {})
